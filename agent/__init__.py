@@ -1,0 +1,1 @@
+"""deploy-agent: puts a revision on this host, and says exactly why not when it cannot."""

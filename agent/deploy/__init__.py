@@ -1,0 +1,1 @@
+"""Carries out one lifecycle event of one deployment."""

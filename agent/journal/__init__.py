@@ -1,0 +1,1 @@
+"""What the agent remembers, in SQLite: typed rows in, typed rows out."""

@@ -1,0 +1,47 @@
+"""Package metadata and console scripts; tool settings are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION: dict[str, str] = {}
+exec((HERE / "agent" / "version.py").read_text(), VERSION)  # one home for the version number
+
+setup(
+    name="deploy-agent",
+    version=VERSION["__version__"],
+    description="Host-side deployment agent for EC2 fleets: CodeDeploy bundles, installed as one transaction",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["agent", "agent.*"]),
+    package_data={"agent": ["py.typed"]},
+    install_requires=[
+        "boto3>=1.34",
+        "click>=8.1",
+        "psutil>=5.9",
+        "PyYAML>=6.0.1",
+        "requests>=2.31",
+        "rich>=13.7",
+        "structlog>=24.1",
+        "supervisor>=4.3",
+        "zstandard>=0.22",
+    ],
+    extras_require={
+        "dev": [
+            "hypothesis>=6.100",
+            "jsonschema>=4.21",
+            "moto[s3,server]>=5.0",
+            "mypy>=1.10",
+            "pytest>=8.2",
+            "ruff>=0.5",
+            "types-jsonschema",
+            "types-psutil",
+            "types-PyYAML",
+            "types-requests",
+        ],
+    },
+    entry_points={"console_scripts": ["agentctl=agent.cli.main:main"]},
+)
