@@ -1,0 +1,149 @@
+"""What one Install will do, as values: the planner makes them, staging and commit carry them out. Decides nothing.
+
+Every path is absolute, normalised bytes: a file name on Linux is bytes, and the destination's own symbolic links
+have been resolved before the planner saw it.
+"""
+
+from dataclasses import dataclass, field
+
+from agent.compat import StrEnum
+from agent.core.appspec.model import AclEntry
+
+
+class Kind(StrEnum):
+    """What a path holds. `OTHER` is a FIFO, socket or device node."""
+
+    FILE = "file"
+    SYMLINK = "symlink"
+    DIRECTORY = "directory"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributes:
+    """The metadata a path gets. None leaves what the system gives a fresh path (umask, default ACL, policy label).
+
+    `mode` holds permission and special bits only. `acl` and `default_acl` are complete lists (base entries and mask
+    included) in canonical order; `context` is a full SELinux label, `user:role:type:range`.
+    """
+
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    mtime_ns: int | None = None
+    acl: tuple[AclEntry, ...] | None = None
+    default_acl: tuple[AclEntry, ...] | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFile:
+    """Put the content of `source` (absolute path in the archive) at `path`. `sha256` is None until somebody read it."""
+
+    path: bytes
+    source: bytes
+    size: int
+    sha256: bytes | None
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteLink:
+    """Put a symbolic link with exactly this target text at `path`."""
+
+    path: bytes
+    target: bytes
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeDirectory:
+    """Make a directory that is not there. Its parents are there or stand earlier in the plan."""
+
+    path: bytes
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAttributes:
+    """Change metadata of what is there, in place; `old` is what undo puts back. Set fields are the same in both."""
+
+    path: bytes
+    kind: Kind
+    old: Attributes
+    new: Attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove:
+    """Remove what an earlier revision of this group put there: a file or link surely, a directory only when empty."""
+
+    path: bytes
+    kind: Kind
+
+
+class Reason(StrEnum):
+    """Why a path is in the way."""
+
+    EXISTS = "exists"
+    NOT_A_DIRECTORY = "not-a-directory"
+    IS_A_DIRECTORY = "is-a-directory"
+    UNTRUSTED_LINK = "untrusted-link"
+    TWO_SOURCES = "two-sources"
+    SPECIAL_FILE = "special-file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """One path that stops the plan. `owner` says whose it is ("deployment group 'blog'", "user deploy")."""
+
+    path: bytes
+    reason: Reason
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What the journal says a group put at `path`. `sha256` is of a file's content or a link's target."""
+
+    path: bytes
+    group_id: str
+    deployment_id: str
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    ino: int
+    ctime_ns: int
+    sha256: bytes | None
+    acl: str | None
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallPlan:
+    """Everything one Install does, and what it leaves alone. Directories parents first; the rest in archive order.
+
+    `replaced_trees` are directories that hold nothing but recorded files which go away, and whose path a file or link
+    takes. `forgotten` are recorded paths that no longer hold what was recorded: left alone, no longer ours.
+    """
+
+    directories: tuple[MakeDirectory, ...] = ()
+    files: tuple[WriteFile, ...] = ()
+    links: tuple[WriteLink, ...] = ()
+    changed: tuple[SetAttributes, ...] = ()
+    removals: tuple[Remove, ...] = ()
+    replaced_trees: frozenset[bytes] = frozenset()
+    unchanged: tuple[bytes, ...] = ()
+    kept_directories: tuple[bytes, ...] = ()
+    retained: tuple[bytes, ...] = ()
+    forgotten: tuple[bytes, ...] = ()
+    selinux_rules: tuple[tuple[bytes, str], ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def is_noop(self) -> bool:
+        """True when carrying the plan out would change nothing on the host."""
+        return not (self.directories or self.files or self.links or self.changed or self.removals)
