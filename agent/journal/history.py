@@ -162,24 +162,16 @@ class History:
         return tuple(map(_script, rows))
 
     def group_state(self, group_id: GroupId) -> GroupState:
-        row = self._one(
-            "SELECT last_good_deployment_id, last_installed_folder, most_recent_folder, taken_over_at"
-            " FROM group_state WHERE group_id = ?",
-            group_id,
-        )
+        row = self._one("SELECT last_good_deployment_id, taken_over_at FROM group_state WHERE group_id = ?", group_id)
         return _from_row(GroupState, row) if row else GroupState()
 
-    def set_group_state(self, group_id: GroupId, **fields: str | float | None) -> None:
-        """Change the named fields of GroupState and leave the others."""
-        names = sorted(fields)
-        assert set(names) <= {field.name for field in dataclasses.fields(GroupState)}, names
-        columns, marks = ", ".join(names), ", ".join("?" for _ in names)
-        updates = ", ".join(f"{name} = excluded.{name}" for name in names)
+    def set_taken_over(self, group_id: GroupId, *, at: float) -> None:
+        """Record that the official agent's files for this group were read; they are read once."""
         with self._journal.transaction() as connection:
             connection.execute(
-                f"INSERT INTO group_state (group_id, {columns}) VALUES (?, {marks})"
-                f" ON CONFLICT (group_id) DO UPDATE SET {updates}",
-                (group_id, *(fields[name] for name in names)),
+                "INSERT INTO group_state (group_id, taken_over_at) VALUES (?, ?)"
+                " ON CONFLICT (group_id) DO UPDATE SET taken_over_at = excluded.taken_over_at",
+                (group_id, at),
             )
 
     def close_interrupted(self, row: DeploymentRow, ending: Ending, *, at: float) -> None:

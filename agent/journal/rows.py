@@ -75,9 +75,10 @@ class ScriptRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupState:
-    """What is remembered of a deployment group between deployments; None where nothing is known yet."""
+    """What is remembered of a deployment group between deployments; None where nothing is known yet.
+
+    Which revision is installed stands in the pointer files of the deployment root, where operators look for it.
+    """
 
     last_good_deployment_id: DeploymentId | None = None
-    last_installed_folder: str | None = None
-    most_recent_folder: str | None = None
     taken_over_at: float | None = None

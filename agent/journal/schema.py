@@ -127,8 +127,6 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE group_state (
         group_id TEXT PRIMARY KEY,
         last_good_deployment_id TEXT,        -- every event succeeded
-        last_installed_folder TEXT,          -- last_successful_install: its Install succeeded
-        most_recent_folder TEXT,             -- most_recent_install: unpacked last
         taken_over_at REAL                   -- when the official agent's files were read, once
     ) WITHOUT ROWID;
     """,

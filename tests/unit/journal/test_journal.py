@@ -101,10 +101,10 @@ def test_a_failure_leaves_the_last_good_deployment(history: History) -> None:
     assert history.group_state(GROUP) == GroupState()
 
 
-def test_group_state_changes_only_the_named_fields(history: History) -> None:
-    history.set_group_state(GROUP, last_installed_folder="/a", most_recent_folder="/b")
-    history.set_group_state(GROUP, most_recent_folder="/c")
-    assert history.group_state(GROUP) == GroupState(last_installed_folder="/a", most_recent_folder="/c")
+def test_taking_over_leaves_the_last_good_deployment(history: History) -> None:
+    history.end_deployment(ID, State.SUCCEEDED, at=101.0)
+    history.set_taken_over(GROUP, at=5.0)
+    assert history.group_state(GROUP) == GroupState(last_good_deployment_id=ID, taken_over_at=5.0)
 
 
 def test_events_and_scripts_keep_their_order(history: History) -> None:
