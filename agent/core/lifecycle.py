@@ -3,7 +3,7 @@
 Source of the rules: docs/compatibility.md, "Lifecycle events" (observed behaviour of the official agent 1.8.1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agent.compat import StrEnum
 from agent.errors import SpecificationError
@@ -87,6 +87,27 @@ def order_local_events(requested: Sequence[str]) -> tuple[str, ...]:
     if install < download:
         ordered[install], ordered[download] = ordered[download], ordered[install]
     return tuple(ordered)
+
+
+def check_event_names(hooks: Iterable[str], all_events: Sequence[str]) -> None:
+    """Hold the AppSpec's events against those that the deployment may ask for; done before Install changes anything.
+
+    Raises:
+        SpecificationError: the AppSpec names an unknown event, or an event of ours is asked for that it lacks.
+    """
+    hooks = tuple(hooks)
+    unknown = [name for name in hooks if name not in all_events and name != ON_FAILURE]
+    if unknown:
+        raise SpecificationError(
+            f"hooks: unknown lifecycle event {', '.join(map(repr, unknown))}",
+            hint="correct the spelling, or name the event with --events if it is one of your own",
+        )
+    missing = [name for name in all_events if name not in DEFAULT_EVENTS and name not in hooks]
+    if missing:
+        raise SpecificationError(
+            f"hooks: the deployment asks for {', '.join(map(repr, missing))}, which the AppSpec does not list",
+            hint="list the event under hooks, or do not ask for it",
+        )
 
 
 def _check_before(requested: Sequence[str], event: str, allowed: frozenset[str]) -> None:
