@@ -78,6 +78,7 @@ MIGRATIONS: tuple[str, ...] = (
         seq INTEGER PRIMARY KEY,
         deployment_id TEXT NOT NULL,
         group_id TEXT NOT NULL,
+        token TEXT NOT NULL UNIQUE,          -- part of every hidden name of this transaction
         state TEXT NOT NULL,
         started_at REAL NOT NULL,
         ended_at REAL
@@ -94,8 +95,13 @@ MIGRATIONS: tuple[str, ...] = (
         position INTEGER NOT NULL,
         kind TEXT NOT NULL,
         path BLOB NOT NULL,
-        temp BLOB,
-        detail TEXT NOT NULL DEFAULT '',     -- JSON, by kind
+        temp BLOB NOT NULL,                  -- hidden name in the folder of path
+        staged INTEGER NOT NULL,             -- inode number of the new content, 0 for none
+        old_kind TEXT,                       -- what holds path before: kind, inode number, size, mtime
+        old_ino INTEGER,
+        old_size INTEGER,
+        old_mtime_ns INTEGER,
+        attributes TEXT,                     -- JSON [old, new] of an attributes step
         PRIMARY KEY (install_seq, position)
     ) WITHOUT ROWID;
 
@@ -117,10 +123,14 @@ MIGRATIONS: tuple[str, ...] = (
     ) WITHOUT ROWID;
     CREATE INDEX installed_by_group ON installed (group_id);
 
-    CREATE TABLE file_change (               -- what an Install changed, for `agentctl show`
+    CREATE TABLE file_change (               -- what an Install changes: the ownership table's next rows, then history
         deployment_id TEXT NOT NULL REFERENCES deployment (deployment_id) ON DELETE CASCADE,
         path BLOB NOT NULL,
-        change TEXT NOT NULL,
+        change TEXT NOT NULL,                -- created, replaced, attributes, kept, removed, forgotten
+        kind TEXT NOT NULL,
+        sha256 BLOB,
+        acl TEXT,
+        context TEXT,
         PRIMARY KEY (deployment_id, path)
     ) WITHOUT ROWID;
 
