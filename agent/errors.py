@@ -126,6 +126,14 @@ class CancelledDeploymentError(DeploymentError):
     """An operator stopped the deployment between or inside our own steps."""
 
 
+class UnknownUserError(DeploymentError):
+    """A user named by a revision has no account on this host."""
+
+
+class ToolError(DeploymentError):
+    """A helper program of the system is missing, cannot be started or did not end in time."""
+
+
 class RemoteError(AgentError):
     """Something on the network did not answer as it should; trying again later may help."""
 
