@@ -59,7 +59,11 @@ class BundleNotFoundError(BundleError):
 
 
 class InstallError(DeploymentError):
-    """The install plan cannot be made or carried out."""
+    """The install plan cannot be made or carried out. `problems`: one line for each thing in the way, when known."""
+
+    def __init__(self, message: str, *, hint: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
 
 
 class DestinationExistsError(InstallError):

@@ -78,7 +78,7 @@ class Folder(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedTree:
-    """One entry of `files`, resolved: the directories from `/` down to its destination, then its content, parents first."""
+    """One entry of `files`, resolved: the directories down to its destination, then its content, parents first."""
 
     mapping: FileMapping
     folders: tuple[Folder, ...]
@@ -97,9 +97,10 @@ class Contents:
 class HostFacts:
     """The host as one Install needs to see it.
 
-    `present` holds what is there of every planned path, every directory above one, every recorded path of the group, and
-    `contents` of recorded directories that a file is planned for. A path missing from it is absent. `unreachable` are
-    recorded paths above which a directory has become a symbolic link. `digests` are of files on the host that may already hold what is planned.
+    `present` holds what is there of every planned path, every directory above one, every recorded path of the group,
+    and `contents` of recorded directories that a file is planned for. A path missing from it is absent. `unreachable`
+    are recorded paths above which a directory has become a symbolic link. `digests` are of files on the host that may
+    already hold what is planned.
     `acls` are the two ACLs of a path as the kernel gives them (empty: none), `labels` its SELinux label; both only for
     paths that exist and whose AppSpec or record speaks of them. `users` and `groups` give ids of the names that exist
     among those the AppSpec uses, `user_names` the reverse for owners of what is present.
@@ -118,5 +119,6 @@ class HostFacts:
     user_names: Mapping[int, str] = field(default_factory=dict)
     homes: Mapping[str, bytes] = field(default_factory=dict)
     euid: int = 0
+    umask: int = 0o022
     has_selinux: bool = False
     warnings: tuple[str, ...] = ()

@@ -23,10 +23,11 @@ class Kind(StrEnum):
 class Attributes:
     """The metadata a path gets. None leaves what the system gives a fresh path (umask, default ACL, policy label).
 
-    `mode` holds permission and special bits only; where an ACL has a mask its group bits are the mask's, so mode and ACL
-    may be set in either order. `acl` and `default_acl` are complete lists (base entries and mask included) in canonical
-    order with ids for names, ready for `agent.core.acl.encode_acl`; an empty `default_acl` takes one away. `context` is a
-    full SELinux label, `user:role:type:range`. Set owner and group before the mode, or special bits are lost.
+    `mode` holds permission and special bits only; where an ACL has a mask its group bits are the mask's, so mode and
+    ACL may be set in either order. `acl` and `default_acl` are complete lists (base entries and mask included) in
+    canonical order with ids for names, ready for `agent.core.acl.encode_acl`; an empty `default_acl` takes one away.
+    `context` is a full SELinux label, `user:role:type:range`. Set owner and group before the mode, or special bits are
+    lost.
     """
 
     mode: int | None = None
@@ -92,6 +93,7 @@ class Reason(StrEnum):
     IS_A_DIRECTORY = "is-a-directory"
     UNTRUSTED_LINK = "untrusted-link"
     DANGLING_LINK = "dangling-link"
+    FOREIGN_CONTENT = "foreign-content"
     TWO_SOURCES = "two-sources"
     SPECIAL_FILE = "special-file"
     MISSING_SOURCE = "missing-source"
@@ -111,7 +113,8 @@ class Conflict:
 class Recorded:
     """What the journal says a group put at `path`. `sha256` is of a file's content or a link's target.
 
-    `acl` is the canonical text of both lists (agent.core.acl) and `context` the label, each only when the AppSpec set it.
+    `acl` is the text of both lists (`agent.core.acl.acl_text`) and `context` the label, each only when the AppSpec set
+    it.
     """
 
     path: bytes
@@ -136,14 +139,14 @@ class InstallPlan:
 
     Every path of `files` and `links` may be taken on the host by a file or a link, which is replaced in one rename.
 
-    - `replaced_trees`: directories on the host that hold nothing but recorded paths which go away, and whose path a file
-      or link of this plan takes. What lies below goes with them and is in no other field.
+    - `replaced_trees`: directories on the host that hold nothing but recorded paths which go away, and whose path a
+      file or link of this plan takes. What lies below goes with them and is in no other field.
     - `replaced_files`: recorded files or links on the host at whose path this plan has a MakeDirectory: they go away in
       the same commit, and nothing below them exists before.
     - `removals`: children before parents, directories only when empty.
     - `kept_directories`: recorded directories that stay ours. Other directories that exist are nowhere in the plan.
-    - `retained`: paths of others that stay, and stay unrecorded. `forgotten`: recorded paths that no longer hold what was
-      recorded: left alone, no longer ours.
+    - `retained`: paths of others that stay, and stay unrecorded. `forgotten`: recorded paths that no longer hold what
+      was recorded: left alone, no longer ours.
     - `refreshed`: records of paths in `unchanged` that the journal lacks, holds for another group, or holds with an old
       identity; every other unchanged path keeps its record.
     - `selinux_rules`: persistent (path, label) rules to have; `selinux_rules_removed`: paths whose rule goes away.
