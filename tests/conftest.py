@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-FOREIGN = ("AWS_", "BOTO_", "GITHUB_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_", "REQUESTS_CA_")
+FOREIGN = ("AWS_", "BOTO_", "GITHUB_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_", "REQUESTS_")
 GRACE_S = 5
 
 
