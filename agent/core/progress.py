@@ -36,6 +36,7 @@ class ScriptStarted:
     location: str
     pid: int
     timeout_s: int
+    runas: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

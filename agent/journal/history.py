@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.core.deployment import Deployment, DeploymentId, GroupId
+from agent.core.progress import ScriptStarted
 from agent.journal.journal import Journal
 from agent.journal.rows import DeploymentRow, EventRow, GroupState, Owner, ScriptRow, State
 
@@ -30,6 +31,7 @@ class Ending:
     message: str
     hint: str = ""
     script: str = ""
+    exit_code: int | None = None
     log_tail: str = ""
 
 
@@ -93,8 +95,8 @@ class History:
                 ),
             )  # fmt: skip
 
-    def begin_script(self, event_seq: int, script: "HookScript", *, at: float) -> int:
-        """Record the intent to run a hook script, before it runs; returns its row's number."""
+    def begin_script(self, event_seq: int, script: ScriptStarted, *, at: float) -> int:
+        """Record that a hook script runs; returns its row's number."""
         with self._journal.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO script (event_seq, location, runas, timeout_s, started_at) VALUES (?,?,?,?,?)",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.appspec.model import HookScript, Position
 from agent.core.deployment import Deployment, DeploymentId, GroupId
+from agent.core.progress import ScriptStarted
 from agent.core.revision import LocalDirectoryRevision
 from agent.errors import AgentFault
 from agent.journal.archives import archive_digests, forget_archive, record_archive
@@ -108,7 +108,7 @@ def test_taking_over_leaves_the_last_good_deployment(history: History) -> None:
 
 
 def test_events_and_scripts_keep_their_order(history: History) -> None:
-    script = HookScript(location="a.sh", timeout_s=5, runas="www", position=Position(line=1, column=1))
+    script = ScriptStarted(event="", location="a.sh", pid=1, timeout_s=5, runas="www")
     for name in ("BeforeInstall", "AfterInstall"):
         event = history.begin_event(ID, name, at=1.0)
         run = history.begin_script(event, script, at=1.0)

@@ -1,0 +1,64 @@
+"""Finds what a dead process left on this host, and brings it to an end: install transactions first, then the records.
+
+A deployment group whose lock is held is somebody's live work and is left alone.
+"""
+
+import time
+from collections.abc import Iterator
+
+from agent.core.deployment import DeploymentId, GroupId
+from agent.core.layout import Layout
+from agent.deploy.recovery import recover_installs
+from agent.errors import DestinationLockedError, DiagnosticsCode
+from agent.host.lock import HostLock
+from agent.journal.history import Ending, History
+from agent.journal.installs import Installs
+from agent.journal.journal import Journal
+from agent.journal.rows import DeploymentRow, State
+
+
+def recover_host(journal: Journal, layout: Layout) -> tuple[str, ...]:
+    """Bring every abandoned deployment of this host to an end; returns one line for each thing done, for people.
+
+    May be repeated, and run beside live deployments: a second run finds nothing.
+
+    Raises:
+        InstallError: an install can be neither completed nor undone; the message says what stands in the way.
+        AgentFault: the journal cannot be written.
+    """
+    return tuple(line for group_id in _groups(journal) for line in _recover_group(journal, layout, group_id))
+
+
+def _groups(journal: Journal) -> list[GroupId]:
+    open_installs = [row.group_id for row in Installs(journal).unfinished()]
+    open_deployments = [row.group_id for row in History(journal).unfinished()]
+    return list(dict.fromkeys((*open_installs, *open_deployments)))
+
+
+def _recover_group(journal: Journal, layout: Layout, group_id: GroupId) -> Iterator[str]:
+    lock = HostLock(layout.locks, DeploymentId(f"recovery-of-{group_id}"), group_id)
+    try:
+        lock.acquire()
+    except DestinationLockedError:
+        return
+    try:
+        yield from recover_installs(journal, group_id=group_id)
+        history = History(journal)
+        for row in history.unfinished():
+            if row.group_id == group_id:
+                yield _close(history, row)
+    finally:
+        lock.release()
+
+
+def _close(history: History, row: DeploymentRow) -> str:
+    running = [event.name for event in history.events(row.deployment_id) if event.state is State.RUNNING]
+    where = f" in {running[-1]}" if running else ""
+    ending = Ending(
+        state=State.INTERRUPTED,
+        code=DiagnosticsCode.FAILED_AFTER_RESTART,
+        message=f"Failed: its process (pid {row.owner.pid}) died{where}",
+        hint="run the deployment again; no script was run a second time",
+    )
+    history.close_interrupted(row, ending, at=time.time())
+    return f"deployment {row.deployment_id} of group {row.group_id}: interrupted{where}, recorded as failed"
