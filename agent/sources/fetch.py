@@ -5,7 +5,6 @@ Heavy libraries are loaded by the source that needs them; a local bundle needs n
 
 from pathlib import Path
 
-from agent.compat import assert_never
 from agent.core.revision import (
     GitHubRevision,
     HttpsRevision,
@@ -50,4 +49,3 @@ def fetch(revision: Revision, into: Path, options: FetchOptions, progress: Watch
             raise SpecificationError(
                 f"{str(revision.path)!r} is a folder and has no bundle to fetch", hint="copy it as the archive instead"
             )
-    assert_never(revision)
