@@ -4,6 +4,7 @@ The variables and rules are documented in docs/hooks.md. Starts nothing and look
 """
 
 import fnmatch
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -146,8 +147,13 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _settable(value: str) -> str:
-    """Return `value` as the kernel can take it: no NUL, nothing that UTF-8 cannot carry."""
-    return value.replace("\0", "").encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    """Return `value` as the kernel can take it: no NUL, no lone surrogate but for undecodable bytes."""
+    value = value.replace("\0", "")
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return value.encode(errors="replace").decode()
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
