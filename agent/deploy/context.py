@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from threading import Event
 
+from agent.core.appspec.model import AppSpec
 from agent.core.deployment import Deployment
 from agent.core.layout import DeploymentDir, Layout
 from agent.core.lifecycle import AFTER_BLOCK_TRAFFIC, APPLICATION_STOP, BEFORE_BLOCK_TRAFFIC
 from agent.core.progress import Listener, ignore_progress
 from agent.core.retention import RetentionLimits
 from agent.deploy.hooks import HookSettings
+from agent.deploy.install import InstallRequest
 from agent.errors import CancelledDeploymentError
 from agent.host.archive import UnpackOptions
 from agent.journal.journal import Journal
@@ -41,6 +43,17 @@ class Host:
 
     def folder(self, deployment: Deployment) -> DeploymentDir:
         return self.settings.layout.deployment(deployment.group_id, deployment.deployment_id)
+
+    def install_request(self, deployment: Deployment, folder: DeploymentDir, appspec: AppSpec) -> InstallRequest:
+        """Return the order to install what lies unpacked in `folder`."""
+        return InstallRequest(
+            deployment=deployment,
+            deployment_dir=folder,
+            archive=folder.archive,
+            appspec=appspec,
+            layout=self.settings.layout,
+            keep_special_bits=self.settings.unpack.keep_special_bits,
+        )
 
     def check_stop(self) -> None:
         """Raises: CancelledDeploymentError when somebody asked for it."""

@@ -6,10 +6,11 @@ would change on the host before Install is not in the plan.
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.core.appspec.model import AppSpec, Problem
+from agent.core.appspec.model import Problem
 from agent.core.deployment import Deployment
 from agent.core.install_model import InstallPlan
 from agent.core.layout import DeploymentDir
@@ -18,7 +19,7 @@ from agent.core.revision import LocalDirectoryRevision
 from agent.deploy.archive_appspec import read_appspec
 from agent.deploy.bundle import open_bundle
 from agent.deploy.context import Host
-from agent.deploy.install import InstallRequest, plan_only
+from agent.deploy.install import plan_only
 from agent.deploy.selection import select_archive
 from agent.sources.fetch import fetch
 
@@ -49,9 +50,16 @@ def plan_deployment(deployment: Deployment, events: Sequence[str], host: Host) -
     Raises:
         DeploymentError, RemoteError: the deployment would fail for this reason.
     """
+    with planned_deployment(deployment, events, host) as dry_run:
+        return dry_run
+
+
+@contextmanager
+def planned_deployment(deployment: Deployment, events: Sequence[str], host: Host) -> Iterator[DryRun]:
+    """Give what `plan_deployment` returns while the sources of the plan's files can still be read."""
     folder = DeploymentDir(host.settings.layout.state / "dry-run" / deployment.deployment_id)
     try:
-        return _plan(deployment, events, host, folder)
+        yield _plan(deployment, events, host, folder)
     finally:
         shutil.rmtree(folder.path, ignore_errors=True)
 
@@ -60,7 +68,7 @@ def plan_archive(deployment: Deployment, folder: DeploymentDir, host: Host) -> D
     """Return what installing the archive that lies in `folder` again would do. Raises: DeploymentError."""
     parsed = read_appspec(folder.archive, deployment.appspec_filename)
     assert parsed.appspec is not None
-    plan = plan_only(_request(deployment, folder, parsed.appspec, host), host.journal)
+    plan = plan_only(host.install_request(deployment, folder, parsed.appspec), host.journal)
     return DryRun(plan=plan, scripts=(), problems=parsed.problems)
 
 
@@ -77,19 +85,9 @@ def _plan(deployment: Deployment, events: Sequence[str], host: Host, folder: Dep
     assert parsed.appspec is not None
     if deployment.all_events is not None:
         check_event_names(parsed.appspec.hooks, deployment.all_events)
-    plan = plan_only(_request(deployment, folder, parsed.appspec, host), host.journal)
+    plan = plan_only(host.install_request(deployment, folder, parsed.appspec), host.journal)
     scripts = tuple(_scripts(deployment, events, host, folder.archive))
     return DryRun(plan=plan, scripts=scripts, problems=parsed.problems)
-
-
-def _request(deployment: Deployment, folder: DeploymentDir, appspec: AppSpec, host: Host) -> InstallRequest:
-    return InstallRequest(
-        deployment=deployment,
-        deployment_dir=folder,
-        archive=folder.archive,
-        appspec=appspec,
-        layout=host.settings.layout,
-    )
 
 
 def _scripts(deployment: Deployment, events: Sequence[str], host: Host, own: Path) -> Iterator[PlannedScript]:

@@ -16,7 +16,7 @@ from agent.deploy.archive_appspec import read_appspec
 from agent.deploy.context import Host
 from agent.deploy.download import download_bundle
 from agent.deploy.event_hooks import ScriptRecorder, run_event_hooks
-from agent.deploy.install import InstallRequest, install_revision
+from agent.deploy.install import install_revision
 from agent.errors import (
     AgentError,
     AgentFault,
@@ -97,13 +97,7 @@ class Executor:
         if self._deployment.all_events is not None:
             check_event_names(appspec.hooks, self._deployment.all_events)
         self._lock.add_destinations([os.path.realpath(os.fsencode(entry.destination)) for entry in appspec.files])
-        request = InstallRequest(
-            deployment=self._deployment,
-            deployment_dir=folder,
-            archive=folder.archive,
-            appspec=appspec,
-            layout=self._host.settings.layout,
-        )
+        request = self._host.install_request(self._deployment, folder, appspec)
         result = install_revision(request, self._host.journal, self._host.listener)
         for warning in result.warnings:
             self._host.listener(Warned(message=warning))
