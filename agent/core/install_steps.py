@@ -15,10 +15,11 @@ _TOKEN = re.compile(r"[0-9a-f]{12}")
 
 
 class StepKind(StrEnum):
-    """How an entry changes.
+    """How a path changes.
 
-    `discard` and `prune` are done after the point of no return only: a `discard` names one recorded path inside a
-    folder that a `swap` moved aside, a `prune` a folder of an earlier revision that goes when it is empty.
+    The last three are done after the point of no return only: a `discard` names one recorded path inside a folder that
+    a `swap` moved aside, a `prune` a folder of an earlier revision that goes when it is empty, a `label-rule` a path
+    whose persistent SELinux rule becomes the new context, or goes when there is none.
     """
 
     CREATE = "create"
@@ -27,6 +28,10 @@ class StepKind(StrEnum):
     ATTRIBUTES = "attributes"
     DISCARD = "discard"
     PRUNE = "prune"
+    LABEL_RULE = "label-rule"
+
+
+RENAMES = frozenset({StepKind.CREATE, StepKind.SWAP, StepKind.REMOVE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,11 +161,9 @@ class Installs:
         )
         return {row[0]: _recorded(row) for row in rows}
 
-    def recorded_of_others(self, group_id: GroupId) -> Mapping[bytes, Recorded]:
-        """Every path another group has put on the host."""
-        rows = self._journal.connection.execute(
-            f"SELECT {_RECORDED} FROM installed WHERE group_id <> ? ORDER BY path", (group_id,)
-        )
+    def recorded_everywhere(self) -> Mapping[bytes, Recorded]:
+        """Every path that any group has put on the host, in order."""
+        rows = self._journal.connection.execute(f"SELECT {_RECORDED} FROM installed ORDER BY path")
         return {row[0]: _recorded(row) for row in rows}
 
     def take_over(self, group_id: GroupId, records: Iterable[Recorded], *, at: float) -> None:
