@@ -182,13 +182,9 @@ def _directory_change(
 
 def _without_acl(wanted: Attributes, found: Found, access: bytes, recorded: str) -> Attributes:
     """Take away the ACL that an earlier revision set: what remains is its owner, group and other entries."""
-    mode = found.mode if wanted.mode is None else wanted.mode
-    if wanted.mode is None:
-        group = next((entry for entry in decode_acl(access, default=False) if entry.kind == "group"), None)
-        remaining = access_acl(() if group is None else (group,), mode)
-    else:
-        remaining = access_acl((), mode)
-    plain = tuple(entry for entry in remaining if not entry.name and entry.kind != "mask")
+    # With an ACL the mode shows the mask in the group's place; what the group itself has is in the ACL.
+    group = [entry for entry in decode_acl(access, default=False) if entry.kind == "group" and not entry.name]
+    plain = access_acl(group, found.mode) if wanted.mode is None else access_acl((), wanted.mode)
     return dataclasses.replace(wanted, acl=plain, default_acl=() if "default:" in recorded else None)
 
 
