@@ -2,9 +2,10 @@
 
 from agent.core.appspec.model import FileMapping
 from agent.core.appspec.nodes import Mapping, Node, Scalar, is_absent, kind_of, shown
-from agent.core.appspec.paths import check_inside, warn_glob, warn_odd_text, warn_relative
+from agent.core.appspec.paths import warn_glob, warn_odd_text, warn_relative
 from agent.core.appspec.report import Report
 from agent.core.appspec.shapes import Fields, entries, join, plain_text, read_fields, warn_unknown
+from agent.core.install_paths import BadPathError, source_path
 
 KEYS = ("source", "destination")
 _EXAMPLE = "- source: html"
@@ -47,7 +48,10 @@ def _source(report: Report, fields: Fields, where: str) -> str | None:
     source = plain_text(report, node, key)
     if source is None:
         return None
-    check_inside(report, node, key, source)
+    try:
+        source_path(source)
+    except BadPathError as error:
+        report.error(node, key, f"{shown(source)} {error.reason}", error.hint)
     warn_odd_text(report, node, key, source)
     warn_glob(report, node, key, source)
     if not source:
@@ -66,11 +70,12 @@ def _destination(report: Report, fields: Fields, where: str) -> str | None:
     destination = plain_text(report, node, key)
     if destination is None:
         return None
+    if not destination.strip():
+        message = "destination is blank: the official agent would install into the root of the file system"
+        report.error(node, key, message, "name the folder to install into; write / if the root is meant")
+        return None
     warn_odd_text(report, node, key, destination)
-    if not destination:
-        report.warn(node, key, "an empty destination means the root of the file system", "write / if that is meant")
-    else:
-        warn_relative(report, node, key, destination)
+    warn_relative(report, node, key, destination)
     return destination
 
 
