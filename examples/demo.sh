@@ -38,11 +38,6 @@ run_failing() {
 	echo "(it failed, as it should)"
 }
 
-deploy() {
-	agentctl run-local --agent-configuration-file "$scratch/agent.yml" --bundle-location "$1" --type tgz \
-		--deployment-group hello
-}
-
 serve() {
 	agent_python=$(dirname "$(command -v agentctl)")/python
 	"$agent_python" -u -m http.server --bind 127.0.0.1 --directory "$site" 0 >"$scratch/server.log" 2>&1 &
@@ -68,33 +63,33 @@ expect_page() {
 	fi
 }
 
+root=$scratch/deployment-root
 site=$scratch/www
-echo ":root_dir: $scratch/deployment-root" >"$scratch/agent.yml"
 for revision in 1 2 3; do
 	examples/build-site "$revision" "$site" "$scratch/site-$revision.tgz"
 done
 
 title "The first revision is deployed"
-run deploy "$scratch/site-1.tgz"
+run agentctl run-local --root-dir "$root" -g hello -t tgz -l "$scratch/site-1.tgz"
 run ls -l "$site"
 serve
 expect_page 'Hello, revision 1'
 
 title "The same bundle once more: nothing to do"
-run deploy "$scratch/site-1.tgz"
+run agentctl run-local --root-dir "$root" -g hello -t tgz -l "$scratch/site-1.tgz"
 
 title "The second revision: one page new, one changed, one gone"
-run deploy "$scratch/site-2.tgz"
+run agentctl run-local --root-dir "$root" -g hello -t tgz -l "$scratch/site-2.tgz"
 run ls -l "$site"
 expect_page 'Hello, revision 2'
 
 title "The third is broken: a hook script finds it out, and the site stays as it is"
-run_failing deploy "$scratch/site-3.tgz"
+run_failing agentctl run-local --root-dir "$root" -g hello -t tgz -l "$scratch/site-3.tgz"
 expect_page 'Hello, revision 2'
 
 title "What happened, and what is there now"
-run agentctl list --root-dir "$scratch/deployment-root"
-run agentctl show last --root-dir "$scratch/deployment-root"
-run agentctl verify hello --root-dir "$scratch/deployment-root"
+run agentctl list --root-dir "$root"
+run agentctl show last --root-dir "$root"
+run agentctl verify hello --root-dir "$root"
 
 title "All of it went as it should"
