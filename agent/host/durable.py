@@ -38,7 +38,7 @@ def fsync_dir(path: AnyPath) -> None:
 
 def syncfs(path: AnyPath) -> None:
     """Make everything written so far to the file system that holds `path` durable. Raises: OSError (ENOSPC, EIO...)."""
-    import ctypes  # costs 5 ms: only who syncs pays  # noqa: PLC0415
+    import ctypes  # costs 5 ms: only who syncs pays
 
     fd = os.open(path, os.O_RDONLY)
     try:

@@ -1,5 +1,6 @@
 """The values that go into and come out of unpacking, and how its errors name a member."""
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,3 +50,13 @@ class ArchiveFile:
 def member_error(bundle: str, member: bytes, problem: str, *, hint: str = "") -> BundleError:
     """Return the error that says what is wrong with one member of `bundle`."""
     return BundleError(f"{bundle}: member {os.fsdecode(member)!r}: {problem}", hint=hint)
+
+
+def os_error(bundle: str, member: bytes, exc: OSError) -> BundleError:
+    """Return the error that says what the system refused while a member was written."""
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return member_error(
+            bundle, member, "no space left to unpack it", hint="free space or inodes below the deployment root"
+        )
+    hint = "only root may restore owners" if exc.errno == errno.EPERM else ""
+    return member_error(bundle, member, f"cannot be written: {exc.strerror}", hint=hint)
