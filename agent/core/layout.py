@@ -19,6 +19,12 @@ class DeploymentDir:
     path: Path
 
     @property
+    def deployment_root(self) -> Path:
+        """The root it lies below: two levels up, or above `STATE_DIR` when it is a dry run's."""
+        inside = [parent for parent in self.path.parents if parent.name == STATE_DIR]
+        return inside[0].parent if inside else self.path.parent.parent
+
+    @property
     def archive(self) -> Path:
         """The unpacked revision; its root holds the AppSpec."""
         return self.path / "deployment-archive"
