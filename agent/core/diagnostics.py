@@ -39,6 +39,8 @@ class LogTail:
     def _push(self, line: str) -> None:
         size = _size(line) + 1
         if size > self._limit:
+            self._lines.clear()
+            self._held = 0
             line = _end_of(line, self._limit - 1)
             size = _size(line) + 1
         self._lines.append((line, size))
@@ -122,13 +124,5 @@ def _end_of(text: str, limit_bytes: int) -> str:
 
 
 def _valid(text: str) -> str:
-    """Return `text` without what UTF-8 cannot carry (lone surrogates, from undecodable file names)."""
-    return text.encode(errors="surrogateescape").decode(errors="replace") if _has_surrogate(text) else text
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+    """Return `text` with what UTF-8 cannot carry (lone surrogates, from undecodable file names) spelt out."""
+    return text.encode(errors="backslashreplace").decode()

@@ -7,7 +7,6 @@ as the reaper where there is none.
 """
 
 import contextlib
-import itertools
 import os
 import signal
 import time
@@ -21,7 +20,6 @@ from agent.host.process_table import ProcessEntry, ProcessId, descendants, descr
 CAPTURE_LIMIT_S = 0.1
 KILL_LIMIT_S = 0.4
 _TICK_S = 0.01
-_NUMBERS = itertools.count(1)
 
 Pause = Callable[[float], None]
 
@@ -42,14 +40,16 @@ class Fence(Protocol):
         """Undo the fence."""
 
 
-def end_tree(child: Child, grace_s: float, pause: Pause = time.sleep) -> tuple[str, ...]:
+def end_tree(
+    child: Child, grace_s: float, pause: Pause = time.sleep, *, use_control_group: bool = True
+) -> tuple[str, ...]:
     """End `child` and all that it started; return descriptions of what could not be ended (other users' processes).
 
     Takes at most `grace_s` plus half a second. `pause` is called for each short wait, so that a caller can go on
     reading the output. The child is left for the caller to reap. One tree at a time, and nobody may start other
     children meanwhile: without a control group a new child of ours is taken for an orphan of the tree.
     """
-    fence = _make_fence(child)
+    fence = (_make_group_fence(child) if use_control_group else None) or ReaperFence(child.pid)
     try:
         _capture(child, fence)
         _signal_all(fence.members(), signal.SIGTERM)
@@ -65,13 +65,14 @@ def end_tree(child: Child, grace_s: float, pause: Pause = time.sleep) -> tuple[s
         fence.lift()
 
 
-def _make_fence(child: Child) -> Fence:
-    group = make_control_group(f"hook-{os.getpid()}-{child.pid}-{next(_NUMBERS)}")
-    if group is not None and group.add(child.pid):
+def _make_group_fence(child: Child) -> Fence | None:
+    group = make_control_group(f"hook-{os.getpid()}-{child.pid}-{time.monotonic_ns()}")
+    if group is None:
+        return None
+    if group.add(child.pid):
         return GroupFence(group)
-    if group is not None:
-        group.remove()
-    return ReaperFence(child.pid)
+    group.remove()
+    return None
 
 
 def _capture(child: Child, fence: Fence) -> None:
