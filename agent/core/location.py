@@ -70,6 +70,12 @@ def parse_bundle_type(text: str) -> BundleType:
         raise SpecificationError(f"--type {text!r} is not a bundle type", hint=f"use one of {known}") from None
 
 
+def guess_bundle_type(name: str) -> BundleType | None:
+    """Return the type that an archive's name speaks of, None when it says nothing."""
+    lower = name.partition("?")[0].lower() if "://" in name else name.lower()
+    return next((found for end, found in _EXTENSIONS.items() if lower.endswith(end)), None)
+
+
 def _local(path: Path, kind: BundleType) -> Revision:
     if kind is BundleType.DIRECTORY:
         return LocalDirectoryRevision(path=path)
@@ -185,8 +191,7 @@ def _sha256(text: str, value: str) -> str:
 def _refuse_directory(text: str, kind: BundleType, path: str) -> None:
     if kind is not BundleType.DIRECTORY:
         return
-    lower = path.lower()
-    guess = next((found for end, found in _EXTENSIONS.items() if lower.endswith(end)), BundleType.TGZ)
+    guess = guess_bundle_type(path) or BundleType.TGZ
     raise _bad(text, "is a remote file, so --type directory cannot be meant", f"add --type {guess}")
 
 

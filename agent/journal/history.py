@@ -136,6 +136,12 @@ class History:
         row = self._one(f"SELECT {_DEPLOYMENT} FROM deployment WHERE deployment_id = ?", deployment_id)
         return _deployment(row) if row else None
 
+    def options(self, deployment_id: DeploymentId) -> Mapping[str, object]:
+        """How it was asked for: `creator`, `type`, `appspec_filename`, `file_exists_behavior`, `all_events`."""
+        row = self._one("SELECT options FROM deployment WHERE deployment_id = ?", deployment_id)
+        options: dict[str, object] = json.loads(row[0]) if row else {}
+        return options
+
     def deployments(self, *, group_id: GroupId | None = None, limit: int = -1) -> Iterator[DeploymentRow]:
         """Deployments, newest first; all groups unless one is named; `limit` -1 means every one."""
         rows = self._journal.connection.execute(
