@@ -63,7 +63,7 @@ def _check_content(report: Report, script: HookScript, where: str, path: Path, s
         report.warn(at, where, f"{name} has no execute bit: the agent adds it", hint)
     first = head.partition(b"\n")[0]
     if not head:
-        report.warn(at, where, f"{name} is empty", "")
+        report.warn(at, where, f"{name} is empty", "write it, or take it out of the AppSpec")
     elif first.startswith(b"#!"):
         _check_shebang(report, script, where, first)
     elif not head.startswith(b"\x7fELF"):

@@ -44,7 +44,7 @@ def parse_hooks(report: Report, node: Node | None) -> dict[str, tuple[HookScript
         return {}
     fields = read_fields(report, node, "hooks", None)
     for name, key in fields.unknown.items():
-        report.warn(key, join("hooks", name), "not a text: no lifecycle event has this name", "")
+        report.warn(key, join("hooks", name), "not a text: no lifecycle event has this name", "write an event's name")
     hooks = {}
     for event, value in fields.values.items():
         where = join("hooks", event)
@@ -59,9 +59,10 @@ def warn_event(report: Report, key: Node, where: str, event: str) -> None:
     """Warn about an event whose scripts will not run, or not everywhere."""
     if event == ON_FAILURE:
         message = "OnFailure runs with this agent only: the official agent knows no such event"
-        report.warn(key, where, message, "")
+        report.warn(key, where, message, "leave it if only this agent deploys the bundle")
     elif event in NEVER_RUN_AS_HOOKS:
-        report.warn(key, where, f"scripts for {event} are never run: it is the agent's or the service's own work", "")
+        message = f"scripts for {event} are never run: it is the agent's or the service's own work"
+        report.warn(key, where, message, "move them to the event before or after it, as BeforeInstall or AfterInstall")
     elif event not in HOOK_EVENTS:
         near = nearest_event(event)
         hint = f"did you mean {near}?" if near else f"known events: {', '.join(sorted(HOOK_EVENTS))}"

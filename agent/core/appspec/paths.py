@@ -38,7 +38,7 @@ def warn_odd_text(report: Report, node: Node, where: str, path: str) -> None:
         report.warn(node, where, f"{shown(found[0])} stays as it is: variables are not expanded", "write the path out")
     if "\\" in path or _DRIVE.match(path):
         message = f"{shown(path)} is a Windows path: here a backslash is an ordinary character"
-        report.warn(node, where, message, f"write {path.replace(chr(92), '/')[:60]}" if "\\" in path else "")
+        report.warn(node, where, message, f"write {shown(path.replace(chr(92), '/'))}, or a path of a Linux host")
 
 
 def warn_windows_script(report: Report, node: Node, where: str, path: str) -> None:

@@ -20,17 +20,19 @@ _HINTS = (
     ("while scanning a directive", "put quotes around a value or key that begins with %"),
     ("did not find expected node content", "close the brackets opened above, or put quotes around the value"),
     ("block scalar", "put quotes around a value that begins with | or >"),
+    ("incompatible YAML document", "remove the %YAML line, or write %YAML 1.1"),
     ("tag", "put quotes around a value that begins with !"),
 )
 _OPENED_EARLIER = ("could not find expected ':'", "found unexpected end of stream", "did not find expected ',' or")
 """Noticed at the end of the file or line; the mistake is where the thing began."""
+_ANY_HINT = "check the indentation, quotes and brackets around this place"
 _START_HINT = "put quotes around a value that begins with {}"
 
 
 def explain_yaml_error(error: yaml.YAMLError, text: str) -> tuple[Position | None, str, str]:
-    """Return where in `text` the parser stopped, what it found there, and a hint (empty when nothing is sure)."""
+    """Return where in `text` the parser stopped, what it found there, and a hint."""
     if not isinstance(error, yaml.MarkedYAMLError):
-        return None, f"not YAML: {str(error).splitlines()[0]}", ""
+        return None, f"not YAML: {str(error).splitlines()[0]}", _ANY_HINT
     mark = error.problem_mark or error.context_mark
     if error.context_mark and any(part in (error.problem or "") for part in _OPENED_EARLIER):
         mark = error.context_mark
@@ -44,8 +46,8 @@ def _hint(problem: str, text: str, position: Position | None) -> str:
     if "\t" in _indentation(text, position) or at == "\t":
         return "indent with spaces: YAML does not take tabs there"
     if "cannot start any token" in problem:
-        return _START_HINT.format(at) if at.strip() else ""
-    return next((hint for part, hint in _HINTS if part in problem), "")
+        return _START_HINT.format(at) if at.strip() else _ANY_HINT
+    return next((hint for part, hint in _HINTS if part in problem), _ANY_HINT)
 
 
 def _line(text: str, position: Position | None) -> str:

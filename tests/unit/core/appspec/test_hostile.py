@@ -102,6 +102,7 @@ spliced = st.tuples(st.just(H.encode()), broken_text).map(b"".join)
 def test_any_bytes_give_problems_and_never_anything_else(data: bytes) -> None:
     parsed = parse_appspec(data, filename="appspec.yml")
     assert (parsed.appspec is None) == bool(parsed.errors)
+    assert all(problem.hint for problem in parsed.problems)
     try:
         assert load_appspec(data, filename="appspec.yml").appspec == parsed.appspec
     except AppSpecError as error:

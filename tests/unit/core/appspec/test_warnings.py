@@ -56,7 +56,7 @@ DOUBTS = [
     Doubt("no-hooks", f"{H}AfterInstall:\n  - location: a\n", "AfterInstall", "at top level",
           "put hooks: on a line above it; indent it"),
     Doubt("windows-path", mapping("source: a, destination: 'C:\\web\\x'"), "files[0].destination", "is a Windows path",
-          "write C:/web/x"),
+          "write 'C:/web/x'"),
     Doubt("windows-script", script("location: a.ps1"), "hooks.AfterInstall[0].location", "is a Windows script"),
     Doubt("folder", script("location: scripts/"), "hooks.AfterInstall[0].location", "names a folder, not a script"),
     Doubt("variable", mapping("source: a, destination: /srv/$APP"), "files[0].destination", "are not expanded"),
@@ -107,6 +107,7 @@ def test_a_doubt_is_told_with_its_key_and_a_mend(doubt: Doubt) -> None:
     found = [one for one in parsed.warnings if one.key == doubt.key and doubt.message in one.message]
     assert found, parsed.warnings
     assert doubt.hint in found[0].hint
+    assert found[0].hint
     assert found[0].position is not None
 
 
