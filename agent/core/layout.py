@@ -4,6 +4,7 @@ The official agent's layout is kept, so that tools which read it keep working (d
 what is ours alone lies under `STATE_DIR`.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,11 @@ class DeploymentDir:
     @property
     def script_log(self) -> Path:
         return self.logs / "scripts.log"
+
+
+def pointer_content(folder: DeploymentDir) -> bytes:
+    """What a pointer file says when it names `folder`."""
+    return os.fsencode(folder.path) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

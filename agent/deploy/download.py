@@ -40,7 +40,7 @@ def download_bundle(deployment: Deployment, host: Host) -> str:
     History(host.journal).record_hooks(deployment.deployment_id, appspec.hooks)
     layout = host.settings.layout
     layout.instructions.mkdir(parents=True, exist_ok=True)
-    write_file(layout.most_recent_install(deployment.group_id), os.fsencode(folder.path))
+    write_file(layout.most_recent_install(deployment.group_id), pointer_content(folder))
     size_bytes = sum(file.size for file in unpacked.files)
     return f"{len(unpacked.files)} files, {size_bytes} bytes"
 

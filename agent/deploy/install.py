@@ -16,7 +16,7 @@ from agent.core.deployment import Deployment, FileExistsBehavior
 from agent.core.install_facts import Found
 from agent.core.install_model import InstallPlan, Kind
 from agent.core.install_plan import plan_install
-from agent.core.layout import DeploymentDir, Layout
+from agent.core.layout import DeploymentDir, Layout, pointer_content
 from agent.core.official_files import cleanup_text, instructions_text, owned_paths
 from agent.core.progress import Listener
 from agent.core.staging_plan import InstallInput, WriteText
@@ -121,7 +121,7 @@ def _records_on_disk(
     contents = {
         layout.install_instructions(group_id): instructions_text(plan),
         layout.cleanup(group_id): cleanup,
-        layout.last_successful_install(group_id): os.fsencode(request.deployment_dir.path) + b"\n",
+        layout.last_successful_install(group_id): pointer_content(request.deployment_dir),
     }
     layout.instructions.mkdir(parents=True, exist_ok=True)
     texts = tuple(
