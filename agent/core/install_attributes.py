@@ -88,6 +88,7 @@ def _decide_leaf(entry: Entry, wanted: Attributes, steps: Steps, request: Instal
                 return
             if found.nlink == 1:  # another name of the same file would change with it
                 steps.changed.append(_set_time(path, found.mtime_ns, wanted.mtime_ns))
+                _refresh(entry, found, wanted, steps, request)
                 return
     if new.kind is Kind.SYMLINK:
         assert new.link is not None
@@ -121,7 +122,7 @@ def _has_metadata(path: bytes, found: Found, wanted: Attributes, record: Recorde
 
 
 def _refresh(entry: Entry, found: Found, wanted: Attributes, steps: Steps, request: InstallRequest) -> None:
-    """Record an unchanged path anew where its record would no longer be recognised as this very file."""
+    """Record a path that is not written anew where its record would no longer be recognised as this very file."""
     record = request.recorded.get(entry.path)
     if (
         record is not None

@@ -76,8 +76,10 @@ def _records(paths: Iterable[bytes], group_id: GroupId, deployment_id: str) -> I
             continue
         kind = _KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is not None and os.path.normpath(path) == path:
+            # A record names the real path: the planner never looks for one behind a symbolic link.
+            real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
             yield Recorded(
-                path=path, group_id=group_id, deployment_id=deployment_id, kind=kind,
+                path=real, group_id=group_id, deployment_id=deployment_id, kind=kind,
                 mode=stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid,
                 size=0 if kind is Kind.DIRECTORY else status.st_size, mtime_ns=status.st_mtime_ns, ino=status.st_ino,
                 ctime_ns=status.st_ctime_ns, sha256=None, acl=None, context=None,

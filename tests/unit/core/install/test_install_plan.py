@@ -148,6 +148,14 @@ def test_overwrite_leaves_an_identical_file_and_records_it(host: Host) -> None:
     assert plan.refreshed[0].ino == (host.root / "a").stat().st_ino
 
 
+def test_an_identical_file_of_somebody_else_is_recorded_also_when_its_time_is_set(host: Host) -> None:
+    host.pack("a")
+    os.utime(host.put("a", "a"), ns=(1, 1))
+    host.behavior = OVERWRITE
+    plan = host.plan()
+    assert host.names(plan.changed) == host.names(plan.refreshed) == ["a"]
+
+
 def test_overwrite_replaces_a_link_itself(host: Host) -> None:
     host.pack("a")
     host.put("elsewhere")
