@@ -1,10 +1,10 @@
 """DownloadBundle: fetches the bundle, unpacks it, and writes down what its AppSpec asks for."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 
 from agent.core.deployment import Deployment
+from agent.core.layout import pointer_content
 from agent.core.progress import BytesDone, Work
 from agent.core.revision import LocalDirectoryRevision
 from agent.deploy.archive_appspec import read_appspec
