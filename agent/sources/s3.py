@@ -15,12 +15,13 @@ from agent.aws.client import s3_client
 from agent.core.revision import S3Revision
 from agent.errors import BundleError
 from agent.sources.options import FetchedBundle, FetchOptions, Watcher
-from agent.sources.remote import Identity, Opened
-from agent.sources.s3_errors import Asked, explain
+from agent.sources.remote import Identity, Opened, TemporaryFault
+from agent.sources.s3_errors import OTHER_REGION, Asked, explain
 from agent.sources.transfer import transfer
 from agent.sources.trust import trusted_authorities
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_ETAG = re.compile(r'"[^"]*"')
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _NOT_MD5_STORAGE = "EXPRESS_ONEZONE"
 _MD5_ENCRYPTIONS = {None, "AES256"}
@@ -57,14 +58,14 @@ class _S3Remote:
         asked = Asked(what=self.what, aws=self.options.aws)
         try:
             answer = self.client.get_object(**self._request(start, end, seen))
-        except ClientError as exc:
+        except (ClientError, BotoCoreError) as exc:
             raise explain(asked, exc) from exc
-        except BotoCoreError as exc:
-            raise explain(asked, exc) from exc
+        except RecursionError:  # botocore asks for a bucket's region over and over if that is redirected as well
+            raise BundleError(f"{self.what}: S3 redirects without saying where", hint=OTHER_REGION) from None
         with ExitStack() as undo:
             body = undo.enter_context(answer["Body"])  # urllib3's answer, which reads piece by piece
             opened_start, stop, size = _extent(answer, self.what, start)
-            identity = _identity(answer, size)
+            identity = _identity(answer, self.what, size)
             self._check_etag(identity)
             undo.pop_all()
         return Opened(body=body, start=opened_start, end=stop, identity=identity)
@@ -91,31 +92,28 @@ class _S3Remote:
 
 def _extent(answer: Mapping[str, object], what: str, start: int) -> tuple[int, int, int]:
     """Return first byte, end and whole size of what the answer holds."""
-    found = answer.get("ContentRange")
-    if found is None and start == 0:
-        size = answer["ContentLength"]
-        assert isinstance(size, int)
-        return 0, size, size
+    found, length = answer.get("ContentRange"), answer.get("ContentLength")
+    if found is None and start == 0 and isinstance(length, int):
+        return 0, length, length
     match = _CONTENT_RANGE.fullmatch(str(found))
     if match is None or int(match[1]) != start:
-        raise BundleError(
-            f"{what}: asked for the bytes from {start}, the server sent {found!r}",
-            hint="something between this host and S3 does not understand ranges: see proxy and endpoint override",
-        )
+        raise _garbled(what, f"asked for the bytes from {start}, the server sent {found!r} and length {length!r}")
     return start, int(match[2]) + 1, int(match[3])
 
 
-def _identity(answer: Mapping[str, object], size: int) -> Identity:
+def _identity(answer: Mapping[str, object], what: str, size: int) -> Identity:
     quoted = answer.get("ETag")
-    etag = str(quoted).replace('"', "") if quoted else None
+    if not _ETAG.fullmatch(str(quoted)):
+        raise _garbled(what, f"the ETag {quoted!r} is none")
+    etag = str(quoted).replace('"', "")
     version = answer.get("VersionId")
     return Identity(
         size_bytes=size,
-        validator=str(quoted) if quoted else None,
-        in_parts=quoted is not None,
+        validator=str(quoted),
+        in_parts=True,
         etag=etag,
         version=None if version in {None, "null"} else str(version),
-        md5=etag if etag and _MD5.fullmatch(etag) and _is_md5(answer) else None,
+        md5=etag if _MD5.fullmatch(etag) and _is_md5(answer) else None,
         sha256=_whole_sha256(answer.get("ChecksumSHA256")),
     )
 
@@ -136,3 +134,13 @@ def _whole_sha256(checksum: object) -> str | None:
     except binascii.Error:
         return None
     return digest.hex() if len(digest) == 32 else None
+
+
+def _garbled(what: str, problem: str) -> TemporaryFault:
+    """An answer cut short inside its headers looks like this, and so does a server that is not S3."""
+    return TemporaryFault(
+        BundleError(
+            f"{what}: {problem}",
+            hint="something between this host and S3 alters answers: see proxy and endpoint override",
+        )
+    )

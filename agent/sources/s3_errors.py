@@ -19,6 +19,8 @@ from agent.aws.session import (
 from agent.errors import AgentError, BundleError, BundleNotFoundError, CredentialsError, RemoteError, ThrottledError
 from agent.sources.remote import TemporaryFault, reason
 
+OTHER_REGION = "the bucket is in another region: set the region, or remove the endpoint override"
+
 _NOT_FOUND = {
     "NoSuchKey": "check the key's spelling; keys are case-sensitive and taken as written, nothing is decoded",
     "404": "check the key's spelling; keys are case-sensitive and taken as written, nothing is decoded",
@@ -44,9 +46,9 @@ _REFUSED = {
     "object is encrypted with a key); without s3:ListBucket a missing key is refused like this too",
     "AllAccessDisabled": "the owner has switched access to this object off",
     "InvalidObjectState": "the object is archived (Glacier): restore it, or keep bundles in another storage class",
-    "PermanentRedirect": "the bucket is in another region: set the region, or remove the endpoint override",
-    "AuthorizationHeaderMalformed": "the bucket is in another region: set the region",
-    "IllegalLocationConstraintException": "the bucket is in another region: set the region",
+    "PermanentRedirect": OTHER_REGION,
+    "AuthorizationHeaderMalformed": OTHER_REGION,
+    "IllegalLocationConstraintException": OTHER_REGION,
     "PreconditionFailed": "upload each bundle once, under a key of its own, or name its version id",
     "InvalidRange": "upload each bundle once, under a key of its own, or name its version id",
     "InvalidArgument": "check version id, and that this host signs with SigV4 of the right region",

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPException
 
 from urllib3.exceptions import HTTPError
@@ -51,11 +51,23 @@ class Job:
         failures = 0
         while True:
             try:
-                opened = self._open(Span(at=0, end=None))
+                opened = self._begun(self._open(Span(at=0, end=None)))
                 return opened, opened.identity
             except TemporaryFault as fault:
                 failures += 1
                 self._pause(failures, fault)
+
+    def _begun(self, opened: Opened) -> Opened:
+        """Wait for the first piece: it proves that the headers are whole, which the HTTP library does not check."""
+        try:
+            piece = b"" if opened.identity.size_bytes == 0 else self._read(opened.body, Span(at=0, end=None))
+            if not piece and opened.identity.size_bytes != 0:
+                raise broken(self.remote.what, "the connection ended early", at=0)
+        except BaseException:
+            opened.body.close()
+            self.identity = None
+            raise
+        return replace(opened, body=_Begun(piece, opened.body))
 
     def pull(self, span: Span, opened: Opened | None, fd: int, watch: Callable[[], None]) -> None:
         """Move `span` into `fd`; `opened` is an answer that is already there. `watch` is called after every piece.
@@ -147,6 +159,23 @@ class Job:
                 f"{self.remote.what}: has {size} bytes or more, the limit is {self.limits.max_bytes}",
                 hint="make the bundle smaller, or raise the limit on bytes per download",
             )
+
+
+class _Begun:
+    """A body of which one piece was read already."""
+
+    def __init__(self, piece: bytes, rest: Body) -> None:
+        self._piece = piece
+        self._rest = rest
+
+    def read1(self, amt: int, /) -> bytes:
+        if not self._piece:
+            return self._rest.read1(amt)
+        piece, self._piece = self._piece[:amt], self._piece[amt:]
+        return piece
+
+    def close(self) -> None:
+        self._rest.close()
 
 
 class _Pace:

@@ -126,6 +126,7 @@ class _Parts:
                 thread.join(_LEAVE_S)
         if self._error is not None:
             raise self._error
+        self.whole.progress(self.size, self.size)
 
     def _watch(self, threads: list[threading.Thread]) -> None:
         while self._error is None and any(thread.is_alive() for thread in threads):

@@ -153,10 +153,11 @@ class WebRemote:
 def _continued(answer: requests.Response, start: int, what: str) -> Opened:
     match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if match is None or int(match[1]) != start or match[3] == "*":
-        raise BundleError(
+        error = BundleError(
             f"{what}: asked for the bytes from {start}, the server sent {answer.headers.get('Content-Range')!r}",
-            hint="the server does not understand ranges: try again, it will be asked for the whole",
+            hint="the server, or something before it, does not understand ranges: see the proxy",
         )
+        raise TemporaryFault(error)
     identity = Identity(size_bytes=int(match[3]), validator=answer.headers.get("ETag"))
     return Opened(body=answer.raw, start=start, end=int(match[2]) + 1, identity=identity)
 
