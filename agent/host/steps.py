@@ -4,11 +4,11 @@ What has happened is read from inode numbers. A hidden name belongs to us alone,
 of its step we are; what stands under the final name is checked, since that belongs to everybody.
 """
 
+import errno
 import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from agent.compat import assert_never
@@ -20,6 +20,10 @@ from agent.host.attributes import apply_attributes, apply_link_attributes
 from agent.host.durable import sync_paths
 from agent.host.failures import install_error
 from agent.host.renames import exchange, inode, move, settle
+
+_TRANSIENT = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+"""Errors of the disk, not of the folder: worth another try."""
+_NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -220,8 +224,8 @@ def _backward(step: Step, folder: _Folder) -> None:
 def _swap_back(step: Step, folder: int, name: bytes) -> None:
     backup = backup_of(step.temp)
     settle(folder, name, step.temp, backup)
-    if inode(folder, step.temp) == step.staged:
-        return
+    if inode(folder, step.temp) in (step.staged, 0):
+        return  # never swapped; or swapped back, and what was staged is thrown away already
     if inode(folder, name) == step.staged:
         exchange(folder, name, step.temp, backup=backup)
     else:
@@ -276,12 +280,12 @@ def finish(steps: Sequence[Step]) -> Finished:
         for step in steps:
             if step.kind in (StepKind.SWAP, StepKind.REMOVE):
                 _drop_old(step, folder, late, warnings)
-    pruned = tuple(step.path for step in steps if step.kind is StepKind.PRUNE and _prune(step.path, warnings))
+    pruned = tuple(step.path for step in steps if step.kind is StepKind.PRUNE and _prune(step.path, late, warnings))
     try:
         _sync(_touched(steps, gone=set(pruned)))
     except InstallError as exc:
         warnings.append(exc.message)
-    warnings.extend(f"{os.fsdecode(exc.filename)!r}: old content stays for now: {exc.strerror}" for exc in late)
+    warnings.extend(f"{os.fsdecode(exc.filename)!r}: stays for now, removing it failed: {exc.strerror}" for exc in late)
     return Finished(pruned=pruned, warnings=tuple(warnings), is_complete=not late)
 
 
@@ -296,25 +300,26 @@ def _drop_old(step: Step, folder: _Folder, late: list[OSError], warnings: list[s
         pass
     except OSError as exc:
         kept = join(parent(step.path), step.temp)
-        if step.old.kind is Kind.DIRECTORY:
-            warnings.append(f"{os.fsdecode(kept)!r}: holds what was not ours in {os.fsdecode(step.path)!r}; it stays")
-        else:
+        if exc.errno not in _NOT_EMPTY:
             late.append(OSError(exc.errno, exc.strerror, kept))
+        elif not late:  # else what could not be discarded is still in it
+            warnings.append(f"{os.fsdecode(kept)!r}: holds what was not ours in {os.fsdecode(step.path)!r}; it stays")
 
 
 def _discard(path: bytes, late: list[OSError]) -> None:
     try:
-        os.unlink(path)
-    except IsADirectoryError:
-        with suppress(OSError):  # not empty: told once, for the whole tree
+        if os.path.isdir(path) and not os.path.islink(path):
             os.rmdir(path)
+        else:
+            os.unlink(path)
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as exc:
-        late.append(exc)
+        if exc.errno not in _NOT_EMPTY:  # told once, for the whole tree
+            late.append(exc)
 
 
-def _prune(path: bytes, warnings: list[str]) -> bool:
+def _prune(path: bytes, late: list[OSError], warnings: list[str]) -> bool:
     """Remove a folder if it is empty; True when it is gone."""
     try:
         os.rmdir(path)
@@ -323,8 +328,10 @@ def _prune(path: bytes, warnings: list[str]) -> bool:
     except NotADirectoryError:
         return False
     except OSError as exc:
-        if not os.listdir(path):
-            warnings.append(f"{os.fsdecode(path)!r}: empty, but could not be removed: {exc.strerror}")
+        if exc.errno in _TRANSIENT:
+            late.append(exc)
+        elif exc.errno not in _NOT_EMPTY:
+            warnings.append(f"{os.fsdecode(path)!r}: the empty folder stays: {exc.strerror}")
         return False
     return True
 

@@ -1,0 +1,31 @@
+"""A spread sample of the campaign in sweep.py: whatever disturbs an Install, the tree is the old one or the new one."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from tests.crash.sweep import MANY, Bench, families, make_bench
+
+EVERY = 13
+"""Only every so many points of a family; `make crash-sweep` tries them all."""
+
+
+@pytest.fixture(scope="module")
+def benches(room: Path) -> tuple[Bench, Bench]:
+    return make_bench(room), make_bench(room, more_files=MANY)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kill", "kill-many", "eio", "enospc", "eio-many", "kill-no-exchange", "kill-undo", "kill-undo-no-exchange",
+        "kill-undo-many", "kill-recovery",
+    ],
+)  # fmt: skip
+def test_the_tree_is_old_or_new_whatever_disturbs_the_install(name: str, benches: tuple[Bench, Bench]) -> None:
+    tried = 0
+    for _, attempt in islice(families(*benches)[name](), 0, None, EVERY):
+        attempt()
+        tried += 1
+    assert tried > 5
