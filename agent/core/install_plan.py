@@ -32,7 +32,7 @@ def summarize_plan(plan: InstallPlan) -> str:
     """One line for people: `12 to write, 3 to remove, 985 unchanged, 2 retained`."""
     counts = {
         "to write": len(plan.files) + len(plan.links),
-        "directories to make": len(plan.directories),
+        "directory to make" if len(plan.directories) == 1 else "directories to make": len(plan.directories),
         "to adjust": len(plan.changed),
         "to remove": len(plan.removals) + len(plan.replaced_trees),
         "unchanged": len(plan.unchanged),

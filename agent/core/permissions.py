@@ -3,7 +3,6 @@
 Only what the install copies or makes is ever meant: what was there before, and the object directory itself, never.
 """
 
-import posixpath
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
@@ -113,7 +112,8 @@ class _Index:
         self.by_name = dict(zip(self._names, self._targets, strict=True))
         self._children: dict[bytes, list[Target]] = {}
         for target in self._targets:
-            self._children.setdefault(posixpath.dirname(target.named), []).append(target)
+            parent = target.named[: target.named.rindex(b"/")] or b"/"
+            self._children.setdefault(parent, []).append(target)
 
     def children(self, directory: bytes) -> Sequence[Target]:
         return self._children.get(directory, ())
@@ -134,9 +134,12 @@ def _matched(entry: PermissionEntry, index: _Index, names: Names, problems: list
     target = index.by_name.get(named)
     if target is not None and target.kind is not Kind.DIRECTORY:
         return _matched_file(entry, target, problems)
-    matcher = Matcher(named, entry.pattern, entry.except_)
-    nearby = index.below(named) if entry.pattern == EVERYTHING_BELOW else index.children(named)
-    matched = [found for found in nearby if _type(found) in entry.types and matcher(found.named)]
+    is_any_depth = entry.pattern == EVERYTHING_BELOW
+    nearby = index.below(named) if is_any_depth else index.children(named)
+    matched = [found for found in nearby if _type(found) in entry.types]
+    if not is_any_depth or entry.except_:
+        matcher = Matcher(named, entry.pattern, entry.except_)
+        matched = [found for found in matched if matcher(found.named)]
     if any(acl.default for acl in entry.acls or ()):
         problems.extend(
             f"{_where(entry)}: matches the file {show_path(found.named)}, but default ACL entries are for directories"

@@ -431,4 +431,4 @@ def test_the_summary_names_only_what_there_is(host: Host) -> None:
     host.record("old")
     host.behavior = RETAIN
     summary = summarize_plan(host.plan())
-    assert summary == "2 to write, 1 directories to make, 1 to remove, 1 unchanged, 1 retained"
+    assert summary == "2 to write, 1 directory to make, 1 to remove, 1 unchanged, 1 retained"
