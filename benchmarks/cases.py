@@ -1,6 +1,5 @@
 """The rows of the table: what is deployed, beside what, and the goal it is held to. One function, one kind of row."""
 
-import json
 import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,7 +102,7 @@ def time_limit(plan: Plan) -> Iterator[Line]:
     bundle = ground.bundle(_hook_bundle((("AfterInstall", IGNORES_TERM, LIMIT_S),)))
     ours = ground.ours(ground.run_local(bundle, "tar"), ground.clear, exit_status=1)
     samples = compete([ours], plan.repeat, ground.work)[OURS]
-    over_s = statistics.median(_durations(sample)["AfterInstall"] - LIMIT_S - GRACE_S for sample in samples)
+    over_s = statistics.median(sample.events["AfterInstall"] - LIMIT_S - GRACE_S for sample in samples)
     yield replace(
         _measured(plan, "time limit overshoot, beyond the grace", {OURS: samples}, Goal(seconds=0.5)), ours_s=over_s
     )
@@ -167,14 +166,8 @@ def _measured(plan: Plan, what: str, samples: Mapping[str, Sequence[Sample]], go
         cpu_s=median(ours, attrgetter("cpu_s")),
         peak_bytes=median(ours, attrgetter("peak_bytes")),
         goal=goal if plan.scale == 1 else Goal(),
-        note=_events_note([_durations(sample) for sample in ours]),
+        note=_events_note([sample.events for sample in ours]),
     )
-
-
-def _durations(sample: Sample) -> Mapping[str, float]:
-    """Return event -> seconds from what `run-local --json` printed; nothing for any other output."""
-    lines = [json.loads(line) for line in sample.output.splitlines() if line.startswith(b"{")]
-    return {line["event"]: float(line["duration_s"]) for line in lines if line["type"] == "event-ended"}
 
 
 def _events_note(runs: Sequence[Mapping[str, float]]) -> str:

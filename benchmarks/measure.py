@@ -1,9 +1,10 @@
 """Runs contestants in turns and says what each took. Knows processes and medians; not what they are for."""
 
+import json
 import os
 import statistics
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +20,8 @@ class Sample:
     wall_s: float
     cpu_s: float
     peak_bytes: int
-    output: bytes
+    events: Mapping[str, float]
+    """Lifecycle event -> its own duration in seconds, when the command was `run-local --json`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +68,23 @@ def run(contestant: Contestant, scratch: Path) -> Sample:
         wall_s = perf_counter() - started
     child.returncode = os.waitstatus_to_exitcode(status)  # reaped here, so that Popen does not look for it
     if child.returncode != contestant.exit_status:
-        tail = (out.read_bytes()[-2000:] + err.read_bytes()[-2000:]).decode(errors="replace")
+        tail = "".join(file.read_text(errors="replace")[-2000:] for file in (out, err))
         raise BenchmarkError(f"{contestant.name}: exit status {child.returncode}: {tail}")
     return Sample(
         wall_s=wall_s,
         cpu_s=usage.ru_utime + usage.ru_stime,
         peak_bytes=usage.ru_maxrss * 1024,
-        output=out.read_bytes(),
+        events=dict(_event_durations(out)),
     )
+
+
+def _event_durations(output: Path) -> Iterator[tuple[str, float]]:
+    """Read line by line: whatever makes this harness big would be counted as every later child's peak."""
+    with output.open("rb") as file:
+        for line in file:
+            if line.startswith(b'{"type": "event-ended"'):
+                ended = json.loads(line)
+                yield ended["event"], ended["duration_s"]
 
 
 def median(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:

@@ -7,6 +7,7 @@ import hashlib
 import re
 import sys
 import threading
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.flush()
         if with_body:
-            with path.open("rb") as file:
+            with path.open("rb") as file, suppress(ConnectionError):  # a client may leave when it has seen enough
                 self.connection.sendfile(file, first, last - first + 1)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-scratch=$(mktemp -d)
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/demo.XXXXXX")
 server=
 trap 'clean_up' EXIT
 trap 'exit 130' INT
@@ -13,7 +13,7 @@ trap 'exit 143' TERM
 clean_up() {
 	if [ -n "$server" ]; then
 		kill "$server"
-		wait "$server" || true
+		wait "$server" 2>/dev/null || true
 	fi
 	rm -rf "$scratch"
 }
