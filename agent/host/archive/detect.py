@@ -7,7 +7,6 @@ from typing import BinaryIO
 
 from agent.core.revision import BundleType
 from agent.errors import BundleError
-from agent.host.archive.reader import ByteReader
 from agent.host.archive.stream import Damage, decoded_blocks
 from agent.host.archive.tar_header import BLOCK, ZERO_BLOCK, has_checksum
 
@@ -62,9 +61,13 @@ def _detect(path: Path, file: BinaryIO) -> BundleType:
 
 
 def _check_holds_tar(path: Path, file: BinaryIO, bundle_type: BundleType) -> None:
+    block = b""
     try:
         with closing(decoded_blocks(file, bundle_type)) as blocks:
-            block = ByteReader(blocks).take_or_end(BLOCK)
+            for more in blocks:
+                block += more[: BLOCK - len(block)]
+                if len(block) == BLOCK:
+                    break
     except Damage as exc:
         raise BundleError(
             f"{path}: is a damaged {bundle_type} bundle: {exc}", hint="make the bundle or fetch it again"

@@ -63,7 +63,7 @@ def fresh_tree(into: Path, bundle: str, limits: Limits, options: UnpackOptions) 
     """
     temp = into.with_name(f".{into.name}.unpacking")
     try:
-        if os.path.lexists(into) and (into.is_symlink() or any(os.scandir(into))):
+        if os.path.lexists(into) and (into.is_symlink() or os.listdir(into)):
             raise BundleError(f"{into}: is there and not empty", hint="unpack into a folder that is not there yet")
         remove_tree(temp)
         tree = TreeWriter(temp, bundle, limits, options)

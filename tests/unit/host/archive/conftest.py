@@ -32,11 +32,9 @@ def member() -> Callable[..., Member]:
 def make_tar(tmp_path: Path) -> Callable[..., Path]:
     """Write members, given in order, to a tar; `mode` is tarfile's."""
 
-    def make(
-        members: Iterable[Member], *, name: str = "bundle.tar", mode: str = "w", format: int = tarfile.PAX_FORMAT
-    ) -> Path:
+    def make(members: Iterable[Member], *, name: str = "bundle.tar", mode: str = "w") -> Path:
         path = tmp_path / name
-        with tarfile.open(path, mode, format=format) as archive:  # type: ignore[call-overload] # mode is any
+        with tarfile.open(path, mode, format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload] # mode is any
             for info, content in members:
                 archive.addfile(info, io.BytesIO(content) if info.isreg() else None)
         return path
@@ -54,7 +52,7 @@ def make_zip(tmp_path: Path) -> Callable[..., Path]:
             for member_name, content, mode in members:
                 info = zipfile.ZipInfo(member_name, (2020, 2, 2, 2, 2, 2))
                 info.create_system = system
-                info.external_attr = mode << 16
+                info.external_attr = mode << 16 | 0x20  # an attribute of DOS, or writestr sets a mode
                 info.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(info, content)
         return path

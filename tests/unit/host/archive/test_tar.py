@@ -42,19 +42,19 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("format", ["gnu", "posix"])
+@pytest.mark.parametrize("dialect", ["gnu", "posix"])
 @pytest.mark.parametrize("compress", ["", "--gzip", "--bzip2", "--xz", "--zstd"])
 def test_what_tar_packed_comes_out_the_same(
-    tree: Path, tmp_path: Path, snapshot: Snapshot, format: str, compress: str
+    tree: Path, tmp_path: Path, snapshot: Snapshot, dialect: str, compress: str
 ) -> None:
     bundle = tmp_path / "bundle"
-    argv = ["tar", "-cf", str(bundle), f"--format={format}", "-C", str(tree), "."]
+    argv = ["tar", "-cf", str(bundle), f"--format={dialect}", "-C", str(tree), "."]
     subprocess.run([*argv, *filter(None, [compress])], check=True)
     types = {"": "tar", "--gzip": "tgz", "--bzip2": "bz2", "--xz": "xz", "--zstd": "zst"}
     into = tmp_path / "into"
     unpack(bundle, BundleType(types[compress]), into)
     expected, actual = snapshot(tree), snapshot(into)
-    if format == "gnu":  # keeps whole seconds only
+    if dialect == "gnu":  # keeps whole seconds only
         expected, actual = (
             {path: (mode, int(str(mtime)) // 10**9, content) for path, (mode, mtime, content) in entries.items()}
             for entries in (expected, actual)
@@ -75,12 +75,12 @@ def test_every_file_is_returned_with_its_digest_and_final_status(tree: Path, tmp
 
 
 @pytest.mark.parametrize(
-    "format",
+    "options",
     [["--format=gnu"], ["--format=posix", "--sparse-version=0.0"], ["--format=posix", "--sparse-version=0.1"],
      ["--format=posix", "--sparse-version=1.0"]],
     ids=lambda argv: "-".join(argv),
 )  # fmt: skip
-def test_holes_of_sparse_files_stay_holes(tmp_path: Path, format: list[str]) -> None:
+def test_holes_of_sparse_files_stay_holes(tmp_path: Path, options: list[str]) -> None:
     source = tmp_path / "source"
     source.mkdir()
     with open(source / "disk.img", "wb") as file:
@@ -89,7 +89,7 @@ def test_holes_of_sparse_files_stay_holes(tmp_path: Path, format: list[str]) -> 
             file.write(b"data%d" % at)
         file.truncate(20_000_000)
     (source / "after").write_bytes(b"after")
-    subprocess.run(["tar", "-cSf", tmp_path / "bundle", *format, "-C", source, "disk.img", "after"], check=True)
+    subprocess.run(["tar", "-cSf", tmp_path / "bundle", *options, "-C", source, "disk.img", "after"], check=True)
     (unpacked, _) = unpack(tmp_path / "bundle", BundleType.TAR, tmp_path / "into")
     content = (tmp_path / "into/disk.img").read_bytes()
     assert content == (source / "disk.img").read_bytes()
@@ -164,12 +164,12 @@ def test_an_old_tar_with_signed_checksum_and_folder_by_slash_is_read(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("type", "what"), [(tarfile.FIFOTYPE, "FIFO"), (tarfile.CHRTYPE, "character device"), (b"Q", "unknown type b'Q'")]
+    ("kind", "what"), [(tarfile.FIFOTYPE, "FIFO"), (tarfile.CHRTYPE, "character device"), (b"Q", "unknown type b'Q'")]
 )
 def test_what_is_no_file_folder_or_link_is_refused_by_name(
-    tmp_path: Path, make_tar: Callable[..., Path], member: Callable[..., object], type: bytes, what: str
+    tmp_path: Path, make_tar: Callable[..., Path], member: Callable[..., object], kind: bytes, what: str
 ) -> None:
     with pytest.raises(BundleError, match=f"member 'odd': is .*{what}") as caught:
-        unpack(make_tar([member("odd", type=type)]), BundleType.TAR, tmp_path / "into")
+        unpack(make_tar([member("odd", type=kind)]), BundleType.TAR, tmp_path / "into")
     assert caught.value.hint == "a bundle may hold files, folders and links"
     assert not (tmp_path / "into").exists()
