@@ -1,5 +1,7 @@
 """What a place on the network offers to a transfer: opening a bundle at a byte, and saying which faults may pass."""
 
+import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,6 +72,19 @@ class Remote(Protocol):
 
 def reason(exc: BaseException) -> str:
     """Say in a few words why a connection failed. Library messages are left out: they quote whole signed addresses."""
+    for cause in causes(exc):
+        if isinstance(cause, OSError) and cause.errno is not None and cause.strerror:
+            return cause.strerror.split(" (_ssl.c")[0]
+    return _SHORT.get(type(exc).__name__, type(exc).__name__)
+
+
+def is_untrusted(exc: BaseException) -> bool:
+    """Tell a certificate nobody vouches for, which stays, from a TLS connection that merely broke."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(exc))
+
+
+def causes(exc: BaseException) -> Iterator[BaseException]:
+    """Yield `exc` and what it came of, wherever HTTP libraries keep that."""
     seen: set[int] = set()
     todo: list[object] = [exc]
     while todo:
@@ -77,11 +92,9 @@ def reason(exc: BaseException) -> str:
         if not isinstance(cause, BaseException) or id(cause) in seen:
             continue
         seen.add(id(cause))
-        if isinstance(cause, OSError) and cause.errno is not None and cause.strerror:
-            return cause.strerror.split(" (_ssl.c")[0]
+        yield cause
         todo += [getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args]
         todo.append(getattr(cause, "kwargs", {}).get("error"))
-    return _SHORT.get(type(exc).__name__, type(exc).__name__)
 
 
 _SHORT = {

@@ -17,7 +17,7 @@ from agent.aws.session import (
     StaticKeys,
 )
 from agent.errors import AgentError, BundleError, BundleNotFoundError, CredentialsError, RemoteError, ThrottledError
-from agent.sources.remote import TemporaryFault, reason
+from agent.sources.remote import TemporaryFault, is_untrusted, reason
 
 OTHER_REGION = "the bucket is in another region: set the region, or remove the endpoint override"
 
@@ -76,9 +76,9 @@ def explain(asked: Asked, exc: ClientError | BotoCoreError) -> Exception:
         return _explain_answer(asked, exc)
     if isinstance(exc, _NO_KEYS):
         return CredentialsError(f"{asked.what}: {exc}", hint=_credentials_hint(asked.aws.credentials))
-    if isinstance(exc, boto.SSLError):
+    if is_untrusted(exc):
         return RemoteError(
-            f"{asked.what}: no trusted connection to {asked_host(exc)}: {reason(exc)}",
+            f"{asked.what}: no trusted connection to {_host(exc)}: {reason(exc)}",
             hint="if a proxy or endpoint has a certificate of your own authority, name it as the CA bundle",
         )
     if isinstance(exc, _CONNECTION):
@@ -88,7 +88,7 @@ def explain(asked: Asked, exc: ClientError | BotoCoreError) -> Exception:
     return BundleError(f"{asked.what}: {exc}", hint="check bucket, key, region and endpoint")
 
 
-def asked_host(exc: BotoCoreError) -> str:
+def _host(exc: BotoCoreError) -> str:
     """Return the endpoint a connection error names, without a path."""
     url = str(exc.kwargs.get("endpoint_url", "S3"))
     return "/".join(url.split("/")[:3])

@@ -2,7 +2,6 @@
 
 import email.utils
 import re
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from agent.core.network import NetworkSettings, ProxyRules
 from agent.errors import BundleError, BundleNotFoundError, RemoteError, ThrottledError
-from agent.sources.remote import Identity, Opened, TemporaryFault, reason
+from agent.sources.remote import Identity, Opened, TemporaryFault, is_untrusted, reason
 from agent.version import __version__
 
 MAX_REDIRECTS = 5
@@ -100,7 +99,7 @@ class WebRemote:
                 f"{self.what}: more than {MAX_REDIRECTS} redirects", hint="name the address they lead to"
             ) from exc
         except requests.exceptions.SSLError as exc:
-            if _is_certificate_problem(exc):
+            if is_untrusted(exc):
                 raise RemoteError(
                     f"{self.what}: the server's certificate is not trusted: {reason(exc)}",
                     hint="if it is of your own authority, or a proxy opens TLS, name that authority as the CA bundle",
@@ -165,15 +164,3 @@ def _continued(answer: requests.Response, start: int, what: str) -> Opened:
 def _length(answer: requests.Response) -> int | None:
     text = answer.headers.get("Content-Length", "")
     return int(text) if text.isdigit() else None
-
-
-def _is_certificate_problem(exc: BaseException) -> bool:
-    """Tell an authority problem, which stays, from a connection that broke during the TLS handshake, which may not."""
-    todo: list[object] = [exc]
-    for _ in range(10):
-        cause = todo.pop(0) if todo else None
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        if isinstance(cause, BaseException):
-            todo += [getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args]
-    return False

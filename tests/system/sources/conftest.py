@@ -144,7 +144,7 @@ class FaultProxy:
             while data := client.recv(65536):
                 self.requests.append(data)
                 server.sendall(data)
-            server.shutdown(socket.SHUT_WR)
+            server.shutdown(socket.SHUT_RDWR)  # the client has gone; some servers would keep a half-open one
 
     def _pass_answers(self, server: socket.socket, client: socket.socket, fault: Fault) -> None:
         sent = 0
