@@ -50,6 +50,17 @@ def load_place(config_file: Path | None, root_dir: Path | None) -> "Config":
     return config if root_dir is None else with_root_dir(config, root_dir)
 
 
+def has_journal(layout: "Layout") -> bool:
+    """Say whether anything was deployed there; True where that cannot be seen, so that opening it tells why."""
+    try:
+        layout.journal.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def open_journal(layout: "Layout") -> "Journal":
     """Open the journal of a host that has one.
 
@@ -61,12 +72,8 @@ def open_journal(layout: "Layout") -> "Journal":
     from agent.journal.journal import Journal
 
     here = f"use --root-dir or --agent-configuration-file if it is not {str(layout.root)!r} that you mean"
-    try:
-        layout.journal.stat()
-    except PermissionError as exc:
-        raise ConfigError(f"{layout.journal}: {exc.strerror}", hint=f"run as the user who deploys; {here}") from exc
-    except OSError as exc:
-        raise ConfigError(f"{layout.root}: nothing was deployed there yet", hint=here) from exc
+    if not has_journal(layout):
+        raise ConfigError(f"{layout.root}: nothing was deployed there yet", hint=here)
     if not os.access(layout.journal, os.R_OK | os.W_OK):
         raise ConfigError(f"{layout.journal}: not yours to read", hint=f"run as the user who deploys; {here}")
     return Journal.open(layout.journal)

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from agent.cli.figures import duration_text, iso_time, time_text
-from agent.cli.host_options import complete_group, load_place, open_journal, place_options
+from agent.cli.host_options import complete_group, has_journal, load_place, open_journal, place_options
 from agent.cli.revision_text import revision_text
-from agent.cli.safe_text import printable
+from agent.cli.safe_text import printable, printable_path
 from agent.journal.history import History
 from agent.journal.rows import DeploymentRow, State
 
@@ -43,7 +43,11 @@ def command(group: str | None, limit: int, as_json: bool, config_file: Path | No
     from agent.core.deployment import parse_group_id
 
     group_id = None if group is None else parse_group_id(group)
-    with open_journal(load_place(config_file, root_dir).layout) as journal:
+    layout = load_place(config_file, root_dir).layout
+    if not has_journal(layout):
+        click.echo(f"note: nothing was deployed below {printable_path(layout.root)} yet", err=True)
+        return
+    with open_journal(layout) as journal:
         rows = list(History(journal).deployments(group_id=group_id, limit=limit))
     if as_json:
         for row in rows:

@@ -3,6 +3,7 @@
 Only click is imported here, so that help is there at once; a command's module is loaded when the command is.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "list": ("agent.cli.list_deployments", "List the deployments of this host, newest first."),
     "show": ("agent.cli.show", "Show one deployment: timeline, scripts, files, and why it failed."),
     "logs": ("agent.cli.logs", "Print what a deployment's hook scripts wrote."),
-    "verify": ("agent.cli.verify", "Compare what was installed with what is there."),
+    "verify": ("agent.cli.verify", "Compare what a deployment group installed with what is there."),
     "recover": ("agent.cli.recover", "Complete or undo what a killed deployment left open."),
     "completion": ("agent.cli.completion", "Print the completion script of a shell."),
 }
@@ -87,6 +88,12 @@ def agentctl() -> None:
 
 def main() -> int:
     """Run the program with the process's own arguments and return its exit status."""
+    status = _run()
+    _settle_streams()
+    return status
+
+
+def _run() -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text streams of a program
     arguments = sys.argv[1:]
@@ -94,15 +101,11 @@ def main() -> int:
         arguments = ["run-local", *arguments]
     try:
         status: object = agentctl.main(arguments, prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()
     except click.Abort:
         return EXIT_INTERRUPTED
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
-    except BrokenPipeError:
-        _forget_stdout()
-        return 1
     except AgentError as exc:
         show_error(exc)
         return exc.exit_status
@@ -116,9 +119,14 @@ def show_error(exc: AgentError) -> None:
     from agent.cli.safe_text import printable
 
     for line in exc.message.splitlines() or [""]:
-        click.echo(f"error: {printable(line)}", err=True)
+        _complain(f"error: {printable(line)}")
     for line in exc.hint.splitlines():
-        click.echo(f"hint: {printable(line)}", err=True)
+        _complain(f"hint: {printable(line)}")
+
+
+def _complain(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody is there to read it
+        click.echo(line, err=True)
 
 
 def _nearest(name: str) -> str:
@@ -128,9 +136,15 @@ def _nearest(name: str) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def _forget_stdout() -> None:
-    """Whoever read our output has left; what is still buffered must not fail again when the interpreter ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _settle_streams() -> None:
+    """Flush what is buffered; where nobody reads any more, see to it that the interpreter's own last flush succeeds."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def _report_bug(exc: Exception) -> int:
@@ -138,8 +152,8 @@ def _report_bug(exc: Exception) -> int:
 
     text = "".join(traceback.format_exception(exc))
     where = _keep(f"agentctl {__version__}, Python {sys.version}\n{text}")
-    click.echo(f"error: this is a bug in agentctl: {type(exc).__name__}: {str(exc)[:500]!a}", err=True)
-    click.echo(f"hint: please report it, with {where}", err=True)
+    _complain(f"error: this is a bug in agentctl: {type(exc).__name__}: {str(exc)[:500]!a}")
+    _complain(f"hint: please report it, with {where}")
     return EXIT_BUG
 
 

@@ -1,6 +1,5 @@
 """Standard output for a program that must not fail because nobody reads it any more."""
 
-import contextlib
 import threading
 from typing import TextIO
 
@@ -47,20 +46,8 @@ class Output:
         self._closed.set()
         self._flusher.join()
         self.flush()
-        if self._is_gone:
-            with contextlib.suppress(OSError, ValueError):
-                _drop(self._stream)
 
     def _flush_regularly(self) -> None:
         while not self._closed.wait(FLUSH_EVERY_S):
             if self._waits:
                 self.flush()
-
-
-def _drop(stream: TextIO) -> None:
-    """Send what the stream still holds nowhere, so that the interpreter does not fail over it at its end."""
-    import os
-
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
-    os.close(null)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.host_options import load_place, open_journal, place_options
+from agent.cli.host_options import has_journal, load_place, open_journal, place_options
 from agent.cli.safe_text import printable
 
 
@@ -25,8 +25,10 @@ def command(as_json: bool, config_file: Path | None, root_dir: Path | None) -> N
     from agent.deploy.interrupted import recover_host
 
     layout = load_place(config_file, root_dir).layout
-    with open_journal(layout) as journal:
-        done = recover_host(journal, layout)
+    done: tuple[str, ...] = ()
+    if has_journal(layout):
+        with open_journal(layout) as journal:
+            done = recover_host(journal, layout)
     if as_json:
         click.echo(json.dumps({"recovered": done}))
         return
