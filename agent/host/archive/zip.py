@@ -17,6 +17,7 @@ READ_AHEAD_FROM_BYTES = 8 * MIB
 LINK_TARGET_MAX = 4096
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_EXTRA_HEADER = struct.Struct("<2H")
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _FAT, _UNIX = 0, (3, 19)
 _UNICODE_PATH, _TIMES, _NTFS_TIMES, _OWNERS = 0x7075, 0x5455, 0x000A, 0x7875
@@ -43,11 +44,12 @@ class ZipUnpacker:
         self._tree.expect(sum(info.file_size for info in members))
         end = 0
         for info in members:
-            name = member_name(info)
+            extra = dict(_extra_fields(info.extra))
+            name = member_name(info, extra)
             try:
                 if info.header_offset < end:
                     raise Damage("its data lies over that of the member before it")
-                end = self._unpack(info, name)
+                end = self._unpack(info, name, extra)
             except (Damage, zlib.error) as exc:
                 raise member_error(
                     self._bundle, name, f"is damaged: {exc}", hint="make the bundle or fetch it again"
@@ -65,10 +67,9 @@ class ZipUnpacker:
                 f"{self._bundle}: its zip directory is damaged ({exc})", hint="make the bundle or fetch it again"
             ) from exc
 
-    def _unpack(self, info: zipfile.ZipInfo, name: bytes) -> int:
+    def _unpack(self, info: zipfile.ZipInfo, name: bytes, extra: dict[int, bytes]) -> int:
         """Unpack one member; return where its data ends."""
         start = self._go_to_data(info)
-        extra = dict(_extra_fields(info.extra))
         mode = info.external_attr >> 16
         kind = stat.S_IFMT(mode)
         if name.endswith(b"/") or kind == stat.S_IFDIR:
@@ -163,12 +164,12 @@ class _Limited:
             yield block
 
 
-def member_name(info: zipfile.ZipInfo) -> bytes:
+def member_name(info: zipfile.ZipInfo, extra: dict[int, bytes]) -> bytes:
     """Return the bytes a member's name has on Linux: UTF-8 where the zip says so, else as its maker meant them."""
     stored = _stored_name(info)
     is_bytes = info.flag_bits & _UTF8 or info.create_system in _UNIX
     name = stored if is_bytes else info.orig_filename.encode()
-    unicode_path = dict(_extra_fields(info.extra)).get(_UNICODE_PATH, b"") if info.extra else b""
+    unicode_path = extra.get(_UNICODE_PATH, b"")
     if unicode_path[:1] == b"\1" and unicode_path[1:5] == zlib.crc32(stored).to_bytes(4, "little"):
         name = unicode_path[5:]
     if info.create_system == _FAT and b"/" not in name:  # zips made on Windows by tools that never read the standard
@@ -181,10 +182,11 @@ def _stored_name(info: zipfile.ZipInfo) -> bytes:
 
 
 def _extra_fields(extra: bytes) -> Generator[tuple[int, bytes], None, None]:
-    while len(extra) >= 4:
-        size = int.from_bytes(extra[2:4], "little")
-        yield int.from_bytes(extra[:2], "little"), extra[4 : 4 + size]
-        extra = extra[4 + size :]
+    at, end = 0, len(extra)
+    while end - at >= 4:
+        field, size = _EXTRA_HEADER.unpack_from(extra, at)
+        yield field, extra[at + 4 : at + 4 + size]
+        at += 4 + size
 
 
 def _mtime_ns(info: zipfile.ZipInfo, extra: dict[int, bytes]) -> int | None:

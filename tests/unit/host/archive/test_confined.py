@@ -90,7 +90,7 @@ def check_confined(data: bytes, bundle_type: BundleType) -> None:
                     assert real == str(into) or real.startswith(f"{into}/")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(members=MEMBERS)
 def test_no_tar_writes_outside_its_folder(members: Members) -> None:
     check_confined(tar_of(members), BundleType.TAR)

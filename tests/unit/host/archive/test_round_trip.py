@@ -46,7 +46,7 @@ def build(folder: bytes, tree: Mapping[bytes, tuple[str, object, int, int]]) -> 
         os.utime(path, ns=(mtime, mtime), follow_symlinks=False)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES)
 def test_trees_come_out_of_a_tar_and_of_a_copy_as_they_were(
     snapshot: Snapshot, tree: dict[bytes, tuple[str, object, int, int]]
