@@ -6,6 +6,7 @@ happened is told by inode numbers, never guessed: the hidden name belongs to nob
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.compat import StrEnum
 from agent.core.install_model import Attributes, Kind
@@ -73,9 +74,11 @@ class Change(StrEnum):
     """No longer what was recorded: left alone, no longer ours."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileChange:
-    """One path of an Install. `sha256` as in `Recorded`; `acl` and `context` are set where the AppSpec asked."""
+class FileChange(NamedTuple):
+    """One path of an Install. `sha256` as in `Recorded`; `acl` and `context` are set where the AppSpec asked.
+
+    A tuple, since there are as many as files.
+    """
 
     path: bytes
     change: Change

@@ -7,21 +7,21 @@ a journal write that failed may still have reached the disk.
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from agent.core.deployment import DeploymentId, GroupId
-from agent.core.install_model import Kind, Recorded
 from agent.core.install_steps import Change, FileChange, Step, StepKind, TempNames
 from agent.core.progress import BytesDone, Listener, Work
 from agent.core.staging_plan import InstallInput, plan_changes, plan_staging, plan_steps
 from agent.errors import AgentFault, InstallError
 from agent.host.staging import stage
 from agent.host.steps import commit, discard_staged, finish, undo
-from agent.journal.installs import InstallRow, Installs, InstallState, next_records
+from agent.journal.installs import InstallRow, Installs, InstallState
 from agent.journal.journal import Journal
 
 REPORT_BYTES = 1024 * 1024
 TOKEN_BYTES = 6
+_GONE = (Change.REMOVED, Change.FORGOTTEN)
 
 
 def run_transaction(
@@ -74,9 +74,8 @@ def complete(
     journal: Journal, row: InstallRow, steps: Sequence[Step], changes: Sequence[FileChange]
 ) -> tuple[str, ...]:
     """After commit: record what is ours now and remove what is old; returns warnings."""
-    records = tuple(next_records(changes, lambda change: _inspect(change, row.group_id, row.deployment_id)))
-    gone = [change.path for change in changes if change.change in (Change.REMOVED, Change.FORGOTTEN)]
-    Installs(journal).begin_finish(row, records, gone)
+    gone = [change.path for change in changes if change.change in _GONE]
+    Installs(journal).begin_finish(row, list(_present(changes)), gone)
     return finish_transaction(journal, row, steps)
 
 
@@ -102,28 +101,14 @@ def _apply_label_rules(steps: Iterable[Step]) -> tuple[str, ...]:
     return set_label_rules(rules)
 
 
-def _inspect(change: FileChange, group_id: GroupId, deployment_id: DeploymentId) -> Recorded | None:
-    """The record of a path as it is now; None when it is gone again. Renames have changed its ctime: look now."""
-    try:
-        status = os.lstat(change.path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return Recorded(
-        path=change.path,
-        group_id=group_id,
-        deployment_id=deployment_id,
-        kind=change.kind,
-        mode=status.st_mode & 0o7777,
-        uid=status.st_uid,
-        gid=status.st_gid,
-        size=0 if change.kind is Kind.DIRECTORY else status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        ino=status.st_ino,
-        ctime_ns=status.st_ctime_ns,
-        sha256=change.sha256,
-        acl=change.acl,
-        context=change.context,
-    )
+def _present(changes: Iterable[FileChange]) -> Iterator[tuple[FileChange, os.stat_result]]:
+    """What is ours now and still there, with what identifies it. Renames have changed its ctime: look now."""
+    for change in changes:
+        if change.change not in _GONE:
+            try:
+                yield change, os.lstat(change.path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
 
 
 class _Progress:

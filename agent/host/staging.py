@@ -170,12 +170,13 @@ class _Stager:
                 if exc.errno != errno.ENXIO:  # nothing but a hole is left
                     raise
                 break
+            self._report(start - position)
             position = os.lseek(source, start, os.SEEK_HOLE)
             os.lseek(source, start, os.SEEK_SET)
             os.lseek(target, start, os.SEEK_SET)
             self._copy_plain(source, target, position - start)
         os.ftruncate(target, file.size)
-        self._report(max(0, file.size - position))
+        self._report(file.size - position)
 
     def _copy_plain(self, source: int, target: int, length: int) -> None:
         while length and (block := os.read(source, min(length, _BUFFER))):

@@ -6,8 +6,9 @@ are known, roll forward; `undoing` roll back; `finishing` the new tree is whole 
 """
 
 import json
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType
 
@@ -85,8 +86,8 @@ class Installs:
                 "INSERT INTO file_change (deployment_id, path, change, kind, sha256, acl, context)"
                 " VALUES (?,?,?,?,?,?,?)",
                 (
-                    (row.deployment_id, item.path, item.change, item.kind, item.sha256, item.acl, item.context)
-                    for item in changes
+                    (row.deployment_id, path, change.value, kind.value, sha256, acl, context)
+                    for path, change, kind, sha256, acl, context in changes
                 ),
             )
             _set_state(connection, row, InstallState.COMMITTING)
@@ -96,11 +97,13 @@ class Installs:
         with self._journal.transaction() as connection:
             _set_state(connection, row, InstallState.UNDOING)
 
-    def begin_finish(self, row: InstallRow, records: Iterable[Recorded], gone: Iterable[bytes]) -> None:
-        """Record that the new tree stands: `records` are ours from now on, the paths in `gone` no longer."""
+    def begin_finish(
+        self, row: InstallRow, present: Iterable[tuple[FileChange, os.stat_result]], gone: Iterable[bytes]
+    ) -> None:
+        """Record that the new tree stands: what is `present` is ours from now on, the paths in `gone` no longer."""
         with self._journal.transaction() as connection:
             connection.executemany("DELETE FROM installed WHERE path = ?", ((path,) for path in gone))
-            connection.executemany(_INSERT_RECORDED, map(_recorded_row, records))
+            connection.executemany(_INSERT_RECORDED, (_present_row(row, *item) for item in present))
             _set_state(connection, row, InstallState.FINISHING)
 
     def end(self, row: InstallRow, state: InstallState, *, at: float, gone: Iterable[bytes] = ()) -> None:
@@ -189,6 +192,15 @@ def _set_state(connection: sqlite3.Connection, row: InstallRow, state: InstallSt
     connection.execute("UPDATE install SET state = ? WHERE seq = ?", (state, row.seq))
 
 
+def _present_row(row: InstallRow, change: FileChange, status: os.stat_result) -> tuple[object, ...]:
+    path, _, kind, sha256, acl, context = change
+    size = 0 if kind is Kind.DIRECTORY else status.st_size
+    return (
+        path, row.group_id, row.deployment_id, kind.value, status.st_mode & 0o7777, status.st_uid, status.st_gid, size,
+        status.st_mtime_ns, status.st_ino, status.st_ctime_ns, sha256, acl, context,
+    )  # fmt: skip
+
+
 def _recorded_row(record: Recorded) -> tuple[object, ...]:
     return (
         record.path, record.group_id, record.deployment_id, record.kind, record.mode, record.uid, record.gid,
@@ -206,11 +218,11 @@ def _recorded(row: tuple[Any, ...]) -> Recorded:
 
 def _step_row(step: Step) -> tuple[object, ...]:
     old = step.old
-    occupant = (old.kind, old.ino, old.size, old.mtime_ns) if old else (None, None, None, None)
+    occupant = (old.kind.value, old.ino, old.size, old.mtime_ns) if old else (None, None, None, None)
     attributes = None
     if step.old_attributes is not None and step.new_attributes is not None:
         attributes = json.dumps([_attributes_json(step.old_attributes), _attributes_json(step.new_attributes)])
-    return (step.kind, step.path, step.temp, step.staged, *occupant, attributes)
+    return (step.kind.value, step.path, step.temp, step.staged, *occupant, attributes)
 
 
 def _step(row: tuple[Any, ...]) -> Step:
@@ -255,16 +267,3 @@ def _acl(rows: list[list[Any]] | None) -> tuple[AclEntry, ...] | None:
     if rows is None:
         return None
     return tuple(AclEntry(default=default, kind=kind, name=name, perms=perms) for default, kind, name, perms in rows)
-
-
-Inspect = Callable[[FileChange], Recorded | None]
-"""How a changed path becomes a record: by looking at the host, which the journal cannot."""
-
-
-def next_records(changes: Iterable[FileChange], inspect: Inspect) -> Iterator[Recorded]:
-    """Records for every change that leaves a path ours and is still there."""
-    for change in changes:
-        if change.change not in (Change.REMOVED, Change.FORGOTTEN):
-            record = inspect(change)
-            if record is not None:
-                yield record
