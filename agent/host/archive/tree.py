@@ -4,6 +4,7 @@ The folder is made here and closed to others while it fills, so its whole conten
 only below folders made here, and nothing is ever created through a link or over what is there (O_EXCL, mkdir, link).
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -120,8 +121,7 @@ class TreeWriter:
             raise self._error(name, f"a symbolic link cannot have the target {os.fsdecode(target)!r}")
         os.symlink(target, path, dir_fd=self._fd)
         self._links[path] = target
-        if meta.uid is not None and meta.gid is not None:
-            os.chown(path, meta.uid, meta.gid, dir_fd=self._fd, follow_symlinks=False)
+        self._give_away(path, meta)
         if meta.mtime_ns is not None:
             os.utime(path, ns=(meta.mtime_ns, meta.mtime_ns), dir_fd=self._fd, follow_symlinks=False)
 
@@ -262,8 +262,8 @@ class TreeWriter:
 
     def _set_attributes(self, fd: int, meta: Meta) -> os.stat_result:
         """Give an open file its attributes; return its status after the last change."""
-        if meta.uid is not None and meta.gid is not None:
-            os.fchown(fd, meta.uid, meta.gid)
+        if meta.uid is not None:
+            self._give_away(fd, meta)
         if meta.mtime_ns is not None:
             os.utime(fd, ns=(meta.mtime_ns, meta.mtime_ns))
         status = os.fstat(fd)
@@ -273,13 +273,24 @@ class TreeWriter:
             status = os.fstat(fd)
         return status
 
+    def _give_away(self, target: int | bytes, meta: Meta) -> None:
+        """Give an open file, or a path of the tree, its owners where they are to be restored."""
+        if meta.uid is None or meta.gid is None:
+            return
+        try:
+            if isinstance(target, int):
+                os.fchown(target, meta.uid, meta.gid)
+            else:
+                os.chown(target, meta.uid, meta.gid, dir_fd=self._fd, follow_symlinks=False)
+        except OverflowError:
+            raise OSError(errno.EOVERFLOW, f"owner {meta.uid}:{meta.gid} is out of range") from None
+
     def _finish_folder(self, path: bytes, meta: Meta | None) -> None:
         at = path or b"."
         if meta is None:
             os.chmod(at, ROOT_MODE, dir_fd=self._fd)
             return
-        if meta.uid is not None and meta.gid is not None:
-            os.chown(at, meta.uid, meta.gid, dir_fd=self._fd)
+        self._give_away(at, meta)
         if meta.mtime_ns is not None:
             os.utime(at, ns=(meta.mtime_ns, meta.mtime_ns), dir_fd=self._fd)
         os.chmod(at, meta.mode & self._mode_mask, dir_fd=self._fd)

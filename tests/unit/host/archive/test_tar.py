@@ -173,3 +173,12 @@ def test_what_is_no_file_folder_or_link_is_refused_by_name(
         unpack(make_tar([member("odd", type=kind)]), BundleType.TAR, tmp_path / "into")
     assert caught.value.hint == "a bundle may hold files, folders and links"
     assert not (tmp_path / "into").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE])
+def test_an_owner_no_system_has_is_refused(
+    tmp_path: Path, make_tar: Callable[..., Path], member: Callable[..., object], kind: bytes
+) -> None:
+    bundle = make_tar([member("odd", type=kind, linkname="x", uid=2**40)])
+    with pytest.raises(BundleError, match="owner 1099511627776:0 is out of range"):
+        unpack(bundle, BundleType.TAR, tmp_path / "into", UnpackOptions(restore_ownership=True))
