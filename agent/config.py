@@ -76,7 +76,11 @@ def load_config(file: Path | None, environ: Mapping[str, str]) -> Config:
 def with_root_dir(config: Config, root_dir: Path) -> Config:
     """Return `config` for another deployment root, as given on the command line."""
     layout = Layout(root_dir.absolute())
-    return replace(config, layout=layout, run=replace(config.run, layout=layout))
+    hooks = config.run.hooks
+    if hooks.deployments_log is not None:
+        below = hooks.deployments_log.relative_to(config.layout.root)
+        hooks = replace(hooks, deployments_log=layout.root / below)
+    return replace(config, layout=layout, run=replace(config.run, layout=layout, hooks=hooks))
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -166,7 +166,8 @@ class LiveRenderer:
             outcome, style = line.ended.outcome, _STYLES[line.ended.outcome]
             mark = (_MARKS if self._unicode else _ASCII_MARKS)[outcome]
             took = "" if outcome is Outcome.SKIPPED else duration_text(line.ended.duration_s)
-            note = Text(printable(line.ended.note), style="dim", no_wrap=True, overflow="ellipsis")
+            first = line.ended.note.partition("\n")[0]  # the closing lines hold the rest
+            note = Text(printable(first), style="dim", no_wrap=True, overflow="ellipsis")
             return Text(mark, style=style), Text(line.name, style=style), Text(took, justify="right"), note
         if line.started is not None:
             spinner = _SPINNER if self._unicode else _ASCII_SPINNER

@@ -201,6 +201,13 @@ def test_the_deployment_goes_on_when_nobody_reads_its_output_any_more(
     assert agentctl.objects("list")[0]["state"] == "succeeded"
 
 
+def test_everything_lies_below_the_root_that_was_named(agentctl: Program, site: Site) -> None:
+    site.script("AfterInstall", "echo hello")
+    agentctl("run-local", "-l", site.folder)
+    log = agentctl.root / "deployment-logs" / "codedeploy-agent-deployments.log"
+    assert "[stdout]hello" in log.read_text()
+
+
 def test_a_token_given_twice_is_wrong_use(agentctl: Program, site: Site) -> None:
     run = agentctl("run-local", "-l", site.folder, "--github-token", "x", "--github-token-file", "y")
     assert run.returncode == 2
