@@ -30,6 +30,10 @@ class Claims:
 def claim(wanted: WantedTree, request: InstallRequest, facts: HostFacts) -> Claims:
     """Decide for every wanted path."""
     claims = Claims(conflicts=list(wanted.conflicts))
+    for path in request.reserved:
+        # Whatever goes below a directory needs it as a folder, so that the folders tell of everything.
+        if path in wanted.folders:
+            claims.conflicts.append(Conflict(path=path, reason=Reason.RESERVED, owner="deploy-agent"))
     for path in wanted.folders:
         _claim_folder(path, claims, request, facts)
     present, copied = facts.present, claims.copied

@@ -21,6 +21,7 @@ _TEXTS = {
     Reason.SPECIAL_FILE: "a FIFO, socket or device node is there",
     Reason.MISSING_SOURCE: "the bundle holds nothing of this name",
     Reason.BAD_MAPPING: "an entry of files cannot be carried out",
+    Reason.RESERVED: "nothing is installed into the agent's own folders",
 }
 _HINTS = {
     Reason.EXISTS: "remove the file, or set file_exists_behavior to OVERWRITE or RETAIN",
@@ -33,6 +34,7 @@ _HINTS = {
     Reason.SPECIAL_FILE: "remove it: only files, directories and symbolic links can be installed or replaced",
     Reason.MISSING_SOURCE: "correct the source (no wildcards, letter case counts), or add the file to the bundle",
     Reason.BAD_MAPPING: "correct source and destination",
+    Reason.RESERVED: "choose a destination outside the deployment root",
 }
 _PERMISSIONS_HINT = "correct permissions in the AppSpec, or create the users and groups before Install"
 

@@ -22,7 +22,8 @@ class InstallRequest:
 
     `behavior` is already decided (AppSpec before deployment option). `recorded` may hold other groups' paths too: those
     are how a conflict can name its owner. `keep_special_bits` carries setuid, setgid and sticky bits over from the
-    archive; without it only a `mode` in the AppSpec sets them.
+    archive; without it only a `mode` in the AppSpec sets them. Nothing may be installed into the directories
+    `reserved` (links resolved): they hold what the agent itself lives on.
     """
 
     appspec: AppSpec
@@ -34,6 +35,7 @@ class InstallRequest:
     recorded: Mapping[bytes, Recorded] = field(default_factory=dict)
     archive_digests: Mapping[bytes, ArchiveDigest] = field(default_factory=dict)
     keep_special_bits: bool = False
+    reserved: tuple[bytes, ...] = ()
 
     def ours(self, path: bytes) -> Recorded | None:
         """What this group is recorded to have put at `path`."""

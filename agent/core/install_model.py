@@ -98,6 +98,7 @@ class Reason(StrEnum):
     SPECIAL_FILE = "special-file"
     MISSING_SOURCE = "missing-source"
     BAD_MAPPING = "bad-mapping"
+    RESERVED = "reserved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

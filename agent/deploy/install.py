@@ -20,7 +20,7 @@ from agent.core.layout import DeploymentDir, Layout, pointer_content
 from agent.core.official_files import cleanup_text, instructions_text, owned_paths
 from agent.core.progress import Listener
 from agent.core.staging_plan import InstallInput, WriteText
-from agent.deploy.takeover import take_over
+from agent.deploy.takeover import read_official, take_over
 from agent.deploy.transaction import run_transaction
 from agent.errors import InstallError
 from agent.host.facts import gather_facts
@@ -93,7 +93,11 @@ def plan_only(request: InstallRequest, journal: Journal) -> InstallPlan:
 
 
 def _plan_request(request: InstallRequest, journal: Journal) -> install_facts.InstallRequest:
-    deployment = request.deployment
+    deployment, installs = request.deployment, Installs(journal)
+    recorded = installs.recorded_everywhere()
+    if not installs.is_taken_over(deployment.group_id):
+        official, _ = read_official(request.layout, deployment.group_id)
+        recorded = {**official, **recorded}
     return install_facts.InstallRequest(
         appspec=request.appspec,
         behavior=request.file_exists_behavior,
@@ -101,10 +105,16 @@ def _plan_request(request: InstallRequest, journal: Journal) -> install_facts.In
         deployment_id=deployment.deployment_id,
         archive=os.fsencode(request.archive),
         cwd=os.getcwdb(),
-        recorded=Installs(journal).recorded_everywhere(),
+        recorded=recorded,
         archive_digests=archive_digests(journal, deployment.deployment_id),
         keep_special_bits=request.keep_special_bits,
+        reserved=tuple(os.path.realpath(os.fsencode(path)) for path in _own_folders(request)),
     )
+
+
+def _own_folders(request: InstallRequest) -> tuple[Path, ...]:
+    layout = request.layout
+    return layout.state, layout.instructions, layout.group(request.deployment.group_id)
 
 
 def _records_on_disk(

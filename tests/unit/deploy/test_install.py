@@ -99,6 +99,23 @@ def test_a_revision_replaces_the_one_before(host: Host) -> None:
     assert (result.written, result.removed, result.unchanged) == (3, 2, 1)
 
 
+@pytest.mark.parametrize("folder", [".deploy-agent", "deployment-instructions", "blog/d-1"])
+def test_a_bundle_cannot_install_into_the_agents_own_folders(host: Host, folder: str) -> None:
+    host.site = host.path / "root"
+    with pytest.raises(InstallError, match="nothing is installed into the agent's own folders") as caught:
+        host.install({f"{folder}/journal.db": "not a database"}, FileExistsBehavior.OVERWRITE)
+    assert caught.value.hint == "choose a destination outside the deployment root"
+    with Journal.open(host.layout.journal) as journal:
+        assert not Installs(journal).recorded_everywhere()
+
+
+def test_a_link_to_the_agents_own_folders_is_seen_through(host: Host) -> None:
+    host.site = host.path / "link"
+    host.site.symlink_to(host.path / "root/.deploy-agent")
+    with pytest.raises(InstallError, match="nothing is installed into the agent's own folders"):
+        host.install({"journal.db": "not a database"}, FileExistsBehavior.OVERWRITE)
+
+
 def test_installing_the_same_again_touches_nothing(host: Host) -> None:
     host.install({"a": "1", "sub/b": "1"})
     before = {path: path.lstat() for path in host.site.rglob("*")}
@@ -208,6 +225,15 @@ def test_what_the_official_agent_installed_is_removed(host: Host) -> None:
     host.install({"new": "1"})
     assert contents(host.site) == {"new": "1", "kept-by-hand": "foreign"}
     assert not (host.site / "sub").exists()
+
+
+def test_a_plan_alone_knows_what_the_official_agent_installed_and_records_nothing(host: Host) -> None:
+    host.site.mkdir()
+    (host.site / "old").write_text("official")
+    write_official(host, [host.site / "old"])
+    plan = plan_only(host.request({"new": "1"}, FileExistsBehavior.DISALLOW), host.journal)
+    assert [item.path for item in plan.removals] == [os.fsencode(host.site / "old")]
+    assert not Installs(host.journal).is_taken_over(GROUP)
 
 
 def test_what_was_taken_over_names_its_deployment(host: Host) -> None:
