@@ -6,7 +6,7 @@ Its pointer files need no reading here: they are kept where they are and in use.
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from agent.core.deployment import GroupId
@@ -28,12 +28,16 @@ def take_over(layout: Layout, group_id: GroupId, journal: Journal) -> tuple[str,
     installs = Installs(journal)
     if installs.is_taken_over(group_id):
         return ()
-    path = layout.cleanup(group_id)
-    text, warnings = _read_trusted(path)
-    owner = _last_deployment(layout.last_successful_install(group_id))
-    records = list(_records(parse_cleanup(text), group_id, owner))
-    installs.take_over(group_id, records, at=time.time())
+    records, warnings = read_official(layout, group_id)
+    installs.take_over(group_id, records.values(), at=time.time())
     return warnings
+
+
+def read_official(layout: Layout, group_id: GroupId) -> tuple[Mapping[bytes, Recorded], tuple[str, ...]]:
+    """What the official agent's cleanup file lists and is there, by path, and warnings. Changes nothing."""
+    text, warnings = _read_trusted(layout.cleanup(group_id))
+    owner = _last_deployment(layout.last_successful_install(group_id))
+    return {record.path: record for record in _records(parse_cleanup(text), group_id, owner)}, warnings
 
 
 def _read_trusted(path: Path) -> tuple[bytes, tuple[str, ...]]:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.crash.sweep import MANY, Bench, families, make_bench
 
-EVERY = 13
-"""Only every so many points of a family; `make crash-sweep` tries them all."""
+EVERY = pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.campaign)])
+"""Only every so many points of a family; the campaign tries them all."""
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +16,7 @@ def benches(room: Path) -> tuple[Bench, Bench]:
     return make_bench(room), make_bench(room, more_files=MANY)
 
 
+@EVERY
 @pytest.mark.parametrize(
     "name",
     [
@@ -23,9 +24,11 @@ def benches(room: Path) -> tuple[Bench, Bench]:
         "kill-undo-many", "kill-recovery",
     ],
 )  # fmt: skip
-def test_the_tree_is_old_or_new_whatever_disturbs_the_install(name: str, benches: tuple[Bench, Bench]) -> None:
+def test_the_tree_is_old_or_new_whatever_disturbs_the_install(
+    name: str, every: int, benches: tuple[Bench, Bench]
+) -> None:
     tried = 0
-    for _, attempt in islice(families(*benches)[name](), 0, None, EVERY):
+    for _, attempt in islice(families(*benches)[name](), 0, None, every):
         attempt()
         tried += 1
     assert tried > 5

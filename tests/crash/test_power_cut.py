@@ -10,7 +10,7 @@ from tests.crash.harness import reference_trees
 from tests.crash.power import new_disk, power_points, try_power_cut
 from tests.crash.scenario import Scratch
 
-EVERY = 29
+EVERY = pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.campaign)])
 
 
 @pytest.fixture(params=["ext4", "xfs"])
@@ -36,10 +36,11 @@ def test_a_power_cut_loses_what_was_not_synced(kind: str, room: Path) -> None:
         assert not (disk.mount / "lost").exists() or not (disk.mount / "lost").read_text()
 
 
+@EVERY
 @pytest.mark.parametrize("more_files", [0, 40])
-def test_after_a_power_cut_the_tree_is_old_or_new(kind: str, more_files: int, room: Path) -> None:
-    with new_disk(room / f"{kind}-{more_files}", kind) as disk:
+def test_after_a_power_cut_the_tree_is_old_or_new(kind: str, more_files: int, every: int, room: Path) -> None:
+    with new_disk(room / f"{kind}-{more_files}-{every}", kind) as disk:
         scratch = Scratch(disk.mount, more_files)
         trees = reference_trees(scratch)
-        for point in power_points(scratch, room / "trace")[::EVERY]:
+        for point in power_points(scratch, room / "trace")[::every]:
             try_power_cut(disk, scratch, trees, point)
