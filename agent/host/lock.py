@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.core.deployment import DeploymentId, GroupId
-from agent.errors import DestinationLockedError
+from agent.errors import AgentFault, DestinationLockedError
 
 _MUTEX = "mutex"
 
@@ -33,9 +33,9 @@ class HostLock:
 
         Raises:
             DestinationLockedError: another live process works on the group; the message says which.
+            AgentFault: the lock folder cannot be used.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._mutex():
+        with self._mutex(make_folder=True):
             for holder in self._holders():
                 if holder.group_id == self.group_id:
                     raise _held(f"deployment group {self.group_id!r}", holder)
@@ -48,6 +48,7 @@ class HostLock:
 
         Raises:
             DestinationLockedError: another live deployment installs there; nothing more is held than before.
+            AgentFault: the lock folder cannot be used.
         """
         with self._mutex():
             for holder in self._holders():
@@ -61,10 +62,14 @@ class HostLock:
         """Let go of everything; may be called again."""
         if self._fd < 0:
             return
-        with self._mutex():
-            self._file.unlink(missing_ok=True)
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        try:
+            with self._mutex():
+                self._file.unlink(missing_ok=True)
+        except AgentFault:
+            pass  # the file is gone, or is removed by whoever looks next: closing it is what lets go
+        finally:
+            os.close(fd)
 
     @property
     def _file(self) -> Path:
@@ -82,13 +87,21 @@ class HostLock:
         os.ftruncate(self._fd, len(data))
 
     @contextmanager
-    def _mutex(self) -> Iterator[None]:
-        fd = os.open(self.folder / _MUTEX, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _mutex(self, *, make_folder: bool = False) -> Iterator[None]:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
+            if make_folder:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(self.folder / _MUTEX, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(fd)
+        except OSError as exc:
+            raise AgentFault(
+                f"lock folder {str(self.folder)!r}: {exc.strerror}",
+                hint="check that this folder is there and can be written; a hook script may have removed it",
+            ) from exc
 
     def _holders(self) -> Iterator["_Holder"]:
         for path in sorted(self.folder.glob("*.lock")):

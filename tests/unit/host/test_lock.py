@@ -1,6 +1,7 @@
 """A group and its destinations belong to one live process at a time, and to nobody after it died."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.core.deployment import DeploymentId, GroupId
-from agent.errors import DestinationLockedError
+from agent.errors import AgentFault, DestinationLockedError
 from agent.host.lock import HostLock
 
 HOLD = """
@@ -75,3 +76,28 @@ def test_release_leaves_no_file_behind(tmp_path: Path) -> None:
     only.release()
     only.release()
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_folder_that_went_away_is_a_fault_of_our_ground(tmp_path: Path) -> None:
+    held = lock(tmp_path / "locks")
+    held.acquire()
+    shutil.rmtree(held.folder)
+    with pytest.raises(AgentFault, match="lock folder .*locks'?: No such file or directory") as caught:
+        held.add_destinations([b"/srv/app"])
+    assert caught.value.hint == "check that this folder is there and can be written; a hook script may have removed it"
+
+
+def test_a_lock_is_let_go_of_although_its_folder_went_away(tmp_path: Path) -> None:
+    held = lock(tmp_path / "locks")
+    held.acquire()
+    shutil.rmtree(held.folder)
+    held.release()
+    again = lock(tmp_path / "locks")
+    again.acquire()
+    again.release()
+
+
+def test_a_folder_that_cannot_be_made_is_a_fault_of_our_ground(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AgentFault, match="lock folder .*: Not a directory"):
+        lock(tmp_path / "file/locks").acquire()
