@@ -49,6 +49,7 @@ class Job:
     def open_first(self) -> tuple[Opened, Identity]:
         """Open the content at its start, which settles what it is."""
         failures = 0
+        self._check()
         while True:
             try:
                 opened = self._begun(self._open(Span(at=0, end=None)))
@@ -93,12 +94,16 @@ class Job:
         if seen is not None and (seen.validator is None or (span.at == 0 and span.end == seen.size_bytes)):
             self._restart(span)
         opened = self.remote.open(span.at, span.end, self.identity)
+        try:
+            self._check_size(opened.identity.size_bytes or 0)
+        except BundleError:
+            opened.body.close()
+            raise
         if opened.start != span.at:
             self._restart(span)
         if self.identity is None:
             self.identity = opened.identity
             span.end = opened.identity.size_bytes
-            self._check_size(opened.identity.size_bytes or 0)
         return opened
 
     def _restart(self, span: Span) -> None:

@@ -7,11 +7,12 @@ import os
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.errors import BundleError
+from agent.host.durable import fsync_dir
 from agent.sources.options import FetchedBundle, FetchOptions, Watcher
 from agent.sources.remote import Identity, Opened, Remote
 from agent.sources.stream import Job, Span
@@ -65,20 +66,25 @@ class _Transfer:
     def run(self, sha256: str | None) -> FetchedBundle:
         job = self._job(self.options.stop)
         opened, identity = job.open_first()
+        with closing(opened.body):
+            size, identity, digests = self._bring(job, opened, identity, sha256)
+        digests.follow(self.fd, size)
+        digests.check(self.remote.what)
+        return FetchedBundle(
+            path=self.part, size_bytes=size, sha256=digests.sha256, etag=identity.etag, version=identity.version
+        )
+
+    def _bring(self, job: Job, opened: Opened, identity: Identity, sha256: str | None) -> tuple[int, Identity, Digests]:
+        """Bring all bytes into the file; large ones are digested on the way."""
         size = identity.size_bytes
         if size is not None:
             _check_room(self.remote.what, self.part, size)
         if size is not None and identity.in_parts and size > 2 * self.options.limits.part_bytes:
             digests = Digests(promises(sha256, identity))
             _Parts(self, identity, size, digests).run(opened)
-        else:
-            size, identity = self._pull_whole(job, opened, identity)
-            digests = Digests(promises(sha256, identity))
-        digests.follow(self.fd, size)
-        digests.check(self.remote.what)
-        return FetchedBundle(
-            path=self.part, size_bytes=size, sha256=digests.sha256, etag=identity.etag, version=identity.version
-        )
+            return size, identity, digests
+        size, identity = self._pull_whole(job, opened, identity)
+        return size, identity, Digests(promises(sha256, identity))
 
     def _pull_whole(self, job: Job, opened: Opened, identity: Identity) -> tuple[int, Identity]:
         span = Span(at=0, end=identity.size_bytes)
@@ -183,8 +189,4 @@ def _check_room(what: str, part: Path, size: int) -> None:
 
 def _publish(part: Path, into: Path) -> None:
     part.replace(into)
-    folder = os.open(into.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    fsync_dir(into.parent)

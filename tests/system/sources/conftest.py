@@ -88,6 +88,7 @@ class FaultProxy:
         self.requests: list[bytes] = []
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._clients: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -100,6 +101,9 @@ class FaultProxy:
         self._stop.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for client in self._clients:  # a client's pool may keep idle connections for as long as its errors are held
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
 
@@ -111,6 +115,7 @@ class FaultProxy:
                 return
             with self._lock:
                 fault = self.faults.pop(0) if self.faults else self.always
+            self._clients.append(client)
             thread = threading.Thread(target=self._serve, args=(client, fault), daemon=True)
             self._threads.append(thread)
             thread.start()
