@@ -19,7 +19,7 @@ setup(
     packages=find_packages(include=["agent", "agent.*"]),
     package_data={"agent": ["py.typed"]},
     install_requires=[
-        "boto3>=1.34,<2",
+        "boto3>=1.36,<2",  # response_checksum_validation
         "click>=8.1,<9",
         "psutil>=5.9,<8",
         "PyYAML>=6.0.1,<7",
@@ -27,6 +27,7 @@ setup(
         "rich>=13.7,<16",
         "structlog>=24.1",
         "supervisor>=4.3,<5",
+        "urllib3>=2.1,<3",  # read1
         "zstandard>=0.22,<1",
     ],
     extras_require={
