@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from agent.core.install_model import Attributes, Kind, WriteFile, WriteLink
+from agent.core.install_model import Attributes, Kind, MakeDirectory, WriteFile, WriteLink
 from agent.core.staging_plan import StagingPlan, WriteText, join
 from agent.errors import InstallError
 from agent.host.attributes import apply_attributes, apply_link_attributes
@@ -45,7 +45,7 @@ def stage(plan: StagingPlan, report: Report) -> Staged:
     staged = Staged()
     stager = _Stager(staged, report, sync_each=_count(plan) <= FSYNC_EACH_MAX)
     for path, directory in plan.directories:
-        stager.make_directory(path, directory.attributes.mode)
+        stager.make_directory(path, directory)
     for folder in {**plan.files, **plan.texts, **plan.links}:
         stager.fill(folder, plan)
     for path, directory in reversed(plan.directories):
@@ -64,12 +64,13 @@ class _Stager:
         self._report = report
         self.sync_each = sync_each
 
-    def make_directory(self, path: bytes, mode: int | None) -> None:
+    def make_directory(self, path: bytes, directory: MakeDirectory) -> None:
         """Make a directory we can write to, never more open than it will be."""
+        mode = directory.attributes.mode
         try:
             os.mkdir(path, 0o777 if mode is None else (mode & 0o777) | 0o700)
         except OSError as exc:
-            raise install_error("making a directory", path, exc) from exc
+            raise install_error("making the directory", directory.path, exc) from exc
 
     def finish_directory(self, path: bytes, final: bytes, attributes: Attributes) -> None:
         try:

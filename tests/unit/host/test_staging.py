@@ -139,3 +139,9 @@ def test_a_missing_folder_is_named(source: Path, site: Path) -> None:
 
 def test_hidden_names_have_one_length() -> None:
     assert len({len(NAMES.name(number)) for number in (0, 9, 10_000, 10_000_000)}) == 1
+
+
+def test_a_directory_that_cannot_be_made_is_named_as_it_will_be(tmp_path: Path) -> None:
+    directory = MakeDirectory(path=os.fsencode(tmp_path / "missing/new"), attributes=Attributes(mode=0o755))
+    with pytest.raises(InstallError, match="missing/new': making the directory failed: No such file or directory"):
+        run(InstallPlan(directories=(directory,)))
