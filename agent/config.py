@@ -181,6 +181,7 @@ def _unpack_options(keys: "_Keys") -> UnpackOptions:
         max_bytes=keys.take("archive_max_extraction_size", _size, defaults.max_bytes),
         max_ratio=keys.take("archive_max_ratio", _positive, defaults.max_ratio),
         keep_special_bits=keys.take("keep_special_bits_in_bundle", _boolean, default=False),
+        keep_outward_links=keys.take("keep_outward_links_in_bundle", _boolean, default=False),
         restore_ownership=keys.take("restore_ownership_in_bundle", _boolean, default=False),
     )
 

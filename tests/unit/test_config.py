@@ -72,6 +72,7 @@ def test_the_official_file_is_read_as_it_is(tmp_path: Path) -> None:
         ("archive_max_extraction_size: 4GB", "run.unpack.max_bytes", 4_000_000_000),
         ("archive_max_ratio: 10", "run.unpack.max_ratio", 10),
         ("keep_special_bits_in_bundle: true", "run.unpack.keep_special_bits", True),
+        ("keep_outward_links_in_bundle: true", "run.unpack.keep_outward_links", True),
         ("restore_ownership_in_bundle: true", "run.unpack.restore_ownership", True),
         ("ignore_application_stop_failures: true", "run.ignore_stop_failures", True),
     ],

@@ -21,7 +21,8 @@ class UnpackOptions:
     `max_ratio` is unpacked size to bundle size. It counts only past `ratio_free_bytes`: ordinary bundles of logs, SQL
     dumps or generated code compress better than that too, and while they stay small they can do no harm.
     `keep_special_bits` lets setuid, setgid and sticky through; `restore_ownership` asks for the owners that the
-    archive names (by name where this host knows it, else by number).
+    archive names (by name where this host knows it, else by number). `keep_outward_links` lets symbolic links name
+    what is outside the tree; nothing is ever written through a link either way.
     """
 
     max_entries: int = 1_000_000
@@ -30,6 +31,7 @@ class UnpackOptions:
     ratio_free_bytes: int = 2 * GIB
     keep_special_bits: bool = False
     restore_ownership: bool = False
+    keep_outward_links: bool = False
     appspec_filename: str = "appspec.yml"
 
 

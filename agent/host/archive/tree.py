@@ -56,6 +56,7 @@ class TreeWriter:
         self.root = root
         self.bundle = bundle
         self._limits = limits
+        self._keep_outward_links = options.keep_outward_links
         self._mode_mask = 0o7777 if options.keep_special_bits else 0o777
         self._path_max = os.pathconf("/", "PC_PATH_MAX") - len(os.fsencode(root)) - 2
         self._entries = 0
@@ -115,7 +116,7 @@ class TreeWriter:
         )
 
     def add_symlink(self, name: bytes, target: bytes, meta: Meta) -> None:
-        """Make a symbolic link with exactly this target; `seal` refuses it if it leads out of the tree."""
+        """Make a symbolic link with exactly this target; `seal` refuses it if it leads out and may not."""
         path = self._new_path(name)
         if not target or b"\0" in target:
             raise self._error(name, f"a symbolic link cannot have the target {os.fsdecode(target)!r}")
@@ -174,11 +175,12 @@ class TreeWriter:
         prefix = root + b"/" if root else b""
         links = {path[start:]: target for path, target in self._links.items() if path.startswith(prefix)}
         for link, target in links.items():
-            if leaves_tree(link, links):
+            if not self._keep_outward_links and leaves_tree(link, links):
                 raise self._error(
                     prefix + link,
                     f"is a symbolic link to {os.fsdecode(target)!r}, which leads out of the bundle",
-                    hint="link inside the bundle by a relative path, or make the link in a hook script",
+                    hint="link inside the bundle by a relative path, make the link in a hook script, or allow such"
+                    " links on this host with keep_outward_links_in_bundle",
                 )
         files = tuple(self._final(file, start) for path, file in self._files.items() if path.startswith(prefix))
         for path, meta in reversed(self._folders.items()):  # parents come after what they hold: they may end read-only

@@ -61,7 +61,7 @@ def zip_of(members: Members) -> bytes:
     return buffer.getvalue()
 
 
-def check_confined(data: bytes, bundle_type: BundleType) -> None:
+def check_confined(data: bytes, bundle_type: BundleType, *, keep_outward_links: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         (base / "outside").mkdir()
@@ -72,7 +72,7 @@ def check_confined(data: bytes, bundle_type: BundleType) -> None:
         into.parent.mkdir()
         unpacked = True
         try:
-            unpack(base / "bundle", bundle_type, into)
+            unpack(base / "bundle", bundle_type, into, UnpackOptions(keep_outward_links=keep_outward_links))
         except BundleError:
             unpacked = False
         assert sorted(os.listdir(base)) == ["bundle", "outside", "room"]
@@ -83,7 +83,7 @@ def check_confined(data: bytes, bundle_type: BundleType) -> None:
             assert (now.st_mode, now.st_mtime_ns, now.st_ctime_ns) == (
                 status.st_mode, status.st_mtime_ns, status.st_ctime_ns,
             )  # fmt: skip
-        if unpacked:
+        if unpacked and not keep_outward_links:
             for folder, folders, files in os.walk(into):
                 for entry in folders + files:
                     real = os.path.realpath(os.path.join(folder, entry))
@@ -91,15 +91,15 @@ def check_confined(data: bytes, bundle_type: BundleType) -> None:
 
 
 @settings(deadline=None, max_examples=80)
-@given(members=MEMBERS)
-def test_no_tar_writes_outside_its_folder(members: Members) -> None:
-    check_confined(tar_of(members), BundleType.TAR)
+@given(members=MEMBERS, keep=st.booleans())
+def test_no_tar_writes_outside_its_folder(members: Members, keep: bool) -> None:
+    check_confined(tar_of(members), BundleType.TAR, keep_outward_links=keep)
 
 
 @settings(deadline=None, max_examples=100)
-@given(members=MEMBERS)
-def test_no_zip_writes_outside_its_folder(members: Members) -> None:
-    check_confined(zip_of(members), BundleType.ZIP)
+@given(members=MEMBERS, keep=st.booleans())
+def test_no_zip_writes_outside_its_folder(members: Members, keep: bool) -> None:
+    check_confined(zip_of(members), BundleType.ZIP, keep_outward_links=keep)
 
 
 def unpack_tar(tmp_path: Path, members: Members) -> None:
@@ -142,6 +142,12 @@ def test_links_that_leave_only_by_way_of_another_link_are_seen() -> None:
     links = {b"a/b/up": b"../..", b"sly": b"a/b/up/../x"}
     assert leaves_tree(b"sly", links)
     assert not leaves_tree(b"a/b/up", links)
+
+
+def test_a_link_out_of_the_bundle_is_kept_where_the_host_allows_it(tmp_path: Path) -> None:
+    (tmp_path / "bundle.tar").write_bytes(tar_of([("storage", SYMLINK, "/var/www/shared")]))
+    unpack(tmp_path / "bundle.tar", BundleType.TAR, tmp_path / "into", UnpackOptions(keep_outward_links=True))
+    assert (tmp_path / "into/storage").readlink() == Path("/var/www/shared")
 
 
 def test_links_in_a_circle_lead_nowhere_and_are_kept(tmp_path: Path) -> None:
