@@ -16,7 +16,7 @@ demo: ready-run ## deploy a small site twice under a scratch folder, then a brok
 
 .PHONY: test
 test: ready-test lint-all ## everything: lint and all tests but the long sweeps (under 15 minutes)
-	$(BIN)/pytest -m "not campaign"
+	$(BIN)/pytest
 
 .PHONY: check
 check: ready-check lint-all ## format, lint, types, unit tests (under a minute)
