@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from agent.cli.content_diff import content_lines
-from agent.cli.host_options import complete_deployment, find_deployment, load_place, place_options
+from agent.cli.host_options import complete_deployment, find_deployment, load_place, place_options, working_folder
 from agent.cli.render_plan import path_changes, plan_lines, plan_object
 from agent.cli.request import (
     DEFAULT_GROUP,
@@ -116,7 +116,7 @@ def _planned(options: Options, host: Host) -> Iterator[DryRun]:
 
 def _from_place(options: Options) -> Deployment:
     kind = options.bundle_type or _kind_of(options.revision)
-    revision = parse_location(options.revision, kind, cwd=Path.cwd())
+    revision = parse_location(options.revision, kind, cwd=working_folder())
     check_local(revision, options.appspec_filename)
     request = LocalRequest(
         location=options.revision,

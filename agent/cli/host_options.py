@@ -47,7 +47,21 @@ def load_place(config_file: Path | None, root_dir: Path | None) -> "Config":
     config = load_config(config_file, os.environ)
     for warning in config.warnings:
         click.echo(f"warning: {printable(warning)}", err=True)
-    return config if root_dir is None else with_root_dir(config, root_dir)
+    if root_dir is None:
+        return config
+    return with_root_dir(config, root_dir if root_dir.is_absolute() else working_folder() / root_dir)
+
+
+def working_folder() -> Path:
+    """Return the current directory. Raises: ConfigError: it was removed, or cannot be looked at."""
+    from agent.errors import ConfigError
+
+    try:
+        return Path.cwd()
+    except OSError as exc:
+        raise ConfigError(
+            f"the current directory cannot be used: {exc.strerror}", hint="cd to a directory that exists"
+        ) from exc
 
 
 def has_journal(layout: "Layout") -> bool:

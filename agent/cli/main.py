@@ -94,6 +94,7 @@ def main() -> int:
 
 
 def _run() -> int:
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text streams of a program
     arguments = sys.argv[1:]
@@ -112,6 +113,14 @@ def _run() -> int:
     except Exception as exc:  # noqa: BLE001 - the top of the program
         return _report_bug(exc)
     return status if isinstance(status, int) else 0
+
+
+def _open_streams() -> None:
+    """Open what we were started without: the journal must not get the number of a closed standard output."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest free number is that of the stream, since they are opened in order.
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the program lives
 
 
 def show_error(exc: AgentError) -> None:

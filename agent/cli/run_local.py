@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.host_options import load_place, place_options
+from agent.cli.host_options import load_place, place_options, working_folder
 from agent.cli.request import (
     DEFAULT_GROUP,
     DEFAULT_GROUP_NAME,
@@ -238,7 +238,8 @@ def describe(options: Options) -> "tuple[Deployment, tuple[str, ...]]":
     from agent.core.location import parse_location
     from agent.sources.local import check_local
 
-    revision = parse_location(options.bundle_location or str(Path.cwd()), options.bundle_type, cwd=Path.cwd())
+    cwd = working_folder()
+    revision = parse_location(options.bundle_location or str(cwd), options.bundle_type, cwd=cwd)
     check_local(revision, options.appspec_filename)
     events = local_events(options.events)
     if options.sha256 is not None:

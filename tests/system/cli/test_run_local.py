@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,3 +213,30 @@ def test_a_token_given_twice_is_wrong_use(agentctl: Program, site: Site) -> None
     run = agentctl("run-local", "-l", site.folder, "--github-token", "x", "--github-token-file", "y")
     assert run.returncode == 2
     assert "give one of them" in run.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_no_harm(agentctl: Program, site: Site, closed: str) -> None:
+    site.script("AfterInstall", "echo to stdout; echo to stderr >&2")
+    argv = ["sh", "-c", f'exec "$@" {closed}', "sh", *agentctl.argv("run-local", "-l", site.folder)]
+    run = subprocess.run(argv, env=agentctl.environ, capture_output=True, check=False, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (site.www / "index.html").is_file()
+    assert "succeeded" in agentctl("list").stdout
+
+
+@pytest.mark.parametrize("arguments", [["run-local", "-l", "."], ["run-local"], ["diff", "./site.tgz"]])
+def test_a_working_folder_that_is_gone_is_wrong_use(agentctl: Program, tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "gone").mkdir()
+    argv = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *agentctl.argv(*arguments)]
+    run = subprocess.run(argv, cwd=tmp_path / "gone", env=agentctl.environ, capture_output=True, check=False, text=True)
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: the current directory cannot be used: No such file or directory\nhint: cd ")
+
+
+def test_a_root_beside_a_working_folder_that_is_gone_is_wrong_use(agentctl: Program, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    argv = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *agentctl.argv("list", "--root-dir", "root")]
+    run = subprocess.run(argv, cwd=tmp_path / "gone", env=agentctl.environ, capture_output=True, check=False, text=True)
+    assert run.returncode == 2
+    assert "the current directory cannot be used" in run.stderr
