@@ -16,6 +16,9 @@ from benchmarks.measure import Contestant
 AGENTCTL = Path(sys.executable).with_name("agentctl")
 TMPFS = "tmpfs"
 BUCKET = "benchmark"
+BURIED_FILE_MAX = 16 << 20
+"""Larger files are deleted between runs: they are few, and would fill the disk."""
+
 OURS, PLAIN, DURABLE = "agentctl", "plain", "plain + sync"
 
 
@@ -54,10 +57,26 @@ class Ground:
         return path
 
     def clear(self) -> None:
-        """Put the ground back as before any deployment, with nothing left to write to the disk."""
+        """Put the ground back as before any deployment, with nothing left to write to the disk.
+
+        On a disk, small files are moved aside rather than deleted: ext4 does not use an inode again for a minute after
+        it was freed, and looking for one that is free then takes most of the next run's time, whoever it is.
+        """
         for folder in (self.destination, self.root_dir, self.unpacked):
+            if not self.is_tmpfs and folder.exists():
+                self._bury(folder)
             shutil.rmtree(folder, ignore_errors=True)
         os.sync()
+
+    def _bury(self, folder: Path) -> None:
+        for path, _, files in os.walk(folder):
+            for name in files:
+                file = Path(path, name)
+                if file.lstat().st_size > BURIED_FILE_MAX:
+                    file.unlink()
+        graves = self.work / "buried"
+        graves.mkdir(exist_ok=True)
+        folder.rename(graves / f"{folder.name}-{len(os.listdir(graves))}")
 
     def write_config(self, lines: Sequence[str] = ()) -> None:
         self.config.write_text("\n".join([f":root_dir: {self.root_dir}", *lines]) + "\n")
