@@ -1,0 +1,323 @@
+"""A whole deployment in this process: order, failure, OnFailure, retention, recovery, and what is left on record."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from agent.core.deployment import Deployment, DeploymentCreator, DeploymentId, DeploymentType, parse_group_id
+from agent.core.layout import Layout
+from agent.core.lifecycle import LOCAL_ORDER
+from agent.core.progress import EventEnded, Outcome, Progress, ScriptStarted, Warned
+from agent.core.retention import RetentionLimits
+from agent.core.revision import LocalDirectoryRevision
+from agent.deploy.context import Host, RunSettings
+from agent.deploy.dry_run import plan_deployment
+from agent.deploy.hooks import HookSettings
+from agent.deploy.interrupted import recover_host
+from agent.deploy.run import RunResult, run_deployment
+from agent.errors import DestinationLockedError, DiagnosticsCode
+from agent.host.lock import HostLock
+from agent.journal.history import History
+from agent.journal.journal import Journal
+from agent.journal.rows import State
+from agent.sources.fetch import FetchOptions
+
+GROUP = parse_group_id("blog")
+
+
+@dataclass
+class Site:
+    """A host with a deployment root, and bundles to put on it."""
+
+    base: Path
+    journal: Journal
+    told: list[Progress] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    settings: RunSettings = field(init=False)
+    deployed: int = 0
+
+    def __post_init__(self) -> None:
+        self.settings = RunSettings(
+            layout=Layout(self.base / "root"),
+            hooks=HookSettings(grace_s=0.3, extra_env={"TRACE": str(self.trace)}),
+            fetch=FetchOptions(),
+        )
+
+    @property
+    def trace(self) -> Path:
+        return self.base / "trace"
+
+    @property
+    def site(self) -> Path:
+        return self.base / "www"
+
+    @property
+    def host(self) -> Host:
+        return Host(journal=self.journal, settings=self.settings, listener=self.told.append, stop=self.stop)
+
+    def bundle(self, version: str, scripts: Mapping[str, str]) -> Path:
+        """A folder with one page and, for each event, a script of the given text."""
+        folder = self.base / f"bundle-{version}"
+        folder.mkdir()
+        (folder / "page").write_text(version)
+        hooks = ""
+        for event, text in scripts.items():
+            (folder / event).write_text(f"#!/bin/sh\n{text}\n")
+            (folder / event).chmod(0o755)
+            hooks += f"  {event}:\n    - location: {event}\n      timeout: 20\n"
+        files = f"files:\n  - source: page\n    destination: {self.site}\n"
+        (folder / "appspec.yml").write_text(f"version: 0.0\nos: linux\n{files}hooks:\n{hooks}")
+        return folder
+
+    def deployment(self, bundle: Path) -> Deployment:
+        self.deployed += 1
+        return Deployment(
+            deployment_id=DeploymentId(f"d-{self.deployed}"),
+            group_id=GROUP,
+            group_name="Blog fleet",
+            application="blog",
+            revision=LocalDirectoryRevision(path=bundle),
+        )
+
+    def deploy(self, version: str, **scripts: str) -> RunResult:
+        return run_deployment(self.deployment(self.bundle(version, scripts)), LOCAL_ORDER, self.host)
+
+    def traced(self) -> list[str]:
+        return self.trace.read_text().splitlines() if self.trace.exists() else []
+
+    def outcomes(self) -> dict[str, Outcome]:
+        return {told.event: told.outcome for told in self.told if isinstance(told, EventEnded)}
+
+    def warnings(self) -> list[str]:
+        return [told.message for told in self.told if isinstance(told, Warned)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Journal.open(Layout(tmp_path / "root").journal) as journal:
+        yield Site(base=tmp_path, journal=journal)
+
+
+NOTE = 'echo "$LIFECYCLE_EVENT $DEPLOYMENT_ID" >> "$TRACE"'
+
+
+def test_a_success_is_on_record_and_the_last_good_one(site: Site) -> None:
+    result = site.deploy("1", AfterInstall=NOTE)
+    assert (result.state, result.code) == (State.SUCCEEDED, DiagnosticsCode.SUCCESS)
+    history = History(site.journal)
+    row = history.deployment(DeploymentId("d-1"))
+    assert row is not None
+    assert row.state is State.SUCCEEDED
+    assert history.group_state(GROUP).last_good_deployment_id == "d-1"
+    assert [event.name for event in history.events(row.deployment_id)] == list(LOCAL_ORDER)
+    assert site.outcomes()["AfterInstall"] is Outcome.SUCCEEDED
+    assert site.outcomes()["BeforeInstall"] is Outcome.SKIPPED
+
+
+def test_the_first_failure_ends_the_deployment_with_its_code_and_tail(site: Site) -> None:
+    result = site.deploy("1", BeforeInstall="echo why >&2; exit 9", AfterInstall=NOTE)
+    assert (result.state, result.failed_event, result.script) == (State.FAILED, "BeforeInstall", "BeforeInstall")
+    assert result.code is DiagnosticsCode.SCRIPT_FAILED
+    assert "exit code 9" in result.message
+    event = History(site.journal).events(DeploymentId("d-1"))[-1]
+    assert (event.name, event.code) == ("BeforeInstall", 4)
+    assert event.log_tail.endswith("[stderr]why\n")
+    assert not site.site.exists()
+    assert site.traced() == []
+
+
+def test_on_failure_is_told_what_failed(site: Site) -> None:
+    note = 'echo "$FAILED_LIFECYCLE_EVENT $FAILED_SCRIPT $FAILED_ERROR_CODE $FAILED_EXIT_CODE" >> "$TRACE"'
+    result = site.deploy("1", AfterInstall="exit 9", OnFailure=note)
+    assert result.failed_event == "AfterInstall"
+    assert site.traced() == ["AfterInstall AfterInstall 4 9"]
+
+
+def test_on_failure_that_fails_changes_nothing_about_the_outcome(site: Site) -> None:
+    result = site.deploy("1", AfterInstall="exit 9", OnFailure="exit 1")
+    assert result.failed_event == "AfterInstall"
+    assert any("OnFailure did not succeed either" in warning for warning in site.warnings())
+
+
+def test_on_failure_does_not_run_after_a_success(site: Site) -> None:
+    site.deploy("1", OnFailure=NOTE)
+    assert site.traced() == []
+
+
+def test_a_failing_stop_script_of_the_revision_before_fails_the_deployment(site: Site) -> None:
+    site.deploy("1", ApplicationStop="exit 1")
+    result = site.deploy("2")
+    assert (result.failed_event, result.state) == ("ApplicationStop", State.FAILED)
+    assert (site.site / "page").read_text() == "1"
+
+
+def test_a_failing_stop_script_can_be_ignored(site: Site) -> None:
+    site.settings = replace(site.settings, ignore_stop_failures=True)
+    site.deploy("1", ApplicationStop="exit 1")
+    assert site.deploy("2").state is State.SUCCEEDED
+    assert any("ApplicationStop failed and is ignored" in warning for warning in site.warnings())
+    assert (site.site / "page").read_text() == "2"
+
+
+def test_a_vanished_revision_before_says_how_to_go_on(site: Site) -> None:
+    site.deploy("1", ApplicationStop=NOTE)
+    pointer = site.settings.layout.last_successful_install(GROUP)
+    (site.base / "root/blog/d-1").rename(site.base / "elsewhere")
+    result = site.deploy("2")
+    assert "d-1, which is gone" in result.message
+    assert str(pointer) in result.hint
+    pointer.unlink()
+    assert site.deploy("3").state is State.SUCCEEDED
+
+
+def test_a_blue_green_rollback_stops_what_was_unpacked_last(site: Site) -> None:
+    version = 'echo "$(cat page) $LIFECYCLE_EVENT" >> "$TRACE"'
+    site.deploy("good", BeforeBlockTraffic=version, ApplicationStop=version, BeforeAllowTraffic=version)
+    site.deploy("bad", AfterInstall="exit 1", BeforeBlockTraffic=version, ApplicationStop=version)
+    site.trace.unlink()
+    pointer = site.settings.layout.last_successful_install(GROUP)
+    pointer.write_text(f"{site.base}/root/blog/d-1\n")
+    rollback = replace(
+        site.deployment(site.bundle("back", {})),
+        creator=DeploymentCreator.ROLLBACK,
+        deployment_type=DeploymentType.BLUE_GREEN,
+    )
+    run_deployment(rollback, ["BeforeBlockTraffic", "ApplicationStop", "BeforeAllowTraffic"], site.host)
+    assert site.traced() == ["bad BeforeBlockTraffic", "good ApplicationStop", "good BeforeAllowTraffic"]
+
+
+def test_old_revisions_go_and_the_good_one_stays(site: Site) -> None:
+    site.settings = replace(site.settings, retention=RetentionLimits(max_revisions=2))
+    site.deploy("1")
+    for number in range(2, 6):
+        site.deploy(str(number), BeforeInstall="exit 1")
+    assert sorted(os.listdir(site.base / "root/blog")) == ["d-1", "d-5"]
+
+
+def test_an_old_revision_that_resists_is_a_warning(site: Site) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("makes a folder immutable, which takes root")
+    site.settings = replace(site.settings, retention=RetentionLimits(max_revisions=1))
+    site.deploy("1")
+    stuck = site.base / "root/blog/d-1/logs"
+    stuck.mkdir(exist_ok=True)
+    if subprocess.run(["chattr", "+i", stuck], check=False, capture_output=True).returncode:
+        pytest.skip("this file system knows no immutable folders")
+    try:
+        assert site.deploy("2").state is State.SUCCEEDED
+        assert any("old revision not deleted" in warning for warning in site.warnings())
+    finally:
+        subprocess.run(["chattr", "-i", stuck], check=True)
+
+
+def test_stop_ends_the_script_and_is_recorded_as_cancelled(site: Site) -> None:
+    def stop_at_script(progress: Progress) -> None:
+        if isinstance(progress, ScriptStarted):
+            site.stop.set()
+
+    deployment = site.deployment(site.bundle("1", {"AfterInstall": "sleep 60", "OnFailure": NOTE}))
+    result = run_deployment(deployment, LOCAL_ORDER, replace(site.host, listener=stop_at_script))
+    assert (result.state, result.failed_event) == (State.CANCELLED, "AfterInstall")
+    assert History(site.journal).unfinished() == ()
+    assert site.traced() == []
+
+
+def test_a_group_in_use_is_refused_and_nothing_recorded(site: Site) -> None:
+    lock = HostLock(site.settings.layout.locks, DeploymentId("d-other"), GROUP)
+    lock.acquire()
+    with pytest.raises(DestinationLockedError, match="d-other"):
+        site.deploy("1")
+    lock.release()
+    assert list(History(site.journal).deployments()) == []
+
+
+def test_what_the_appspec_asks_for_is_written_down(site: Site) -> None:
+    site.deploy("1", AfterInstall=NOTE, ValidateService=NOTE)
+    rows = site.journal.connection.execute("SELECT event, location, timeout_s FROM hook ORDER BY event").fetchall()
+    assert rows == [("AfterInstall", "AfterInstall", 20), ("ValidateService", "ValidateService", 20)]
+    row = History(site.journal).deployment(DeploymentId("d-1"))
+    assert row is not None
+    assert row.bundle is not None
+    assert json.loads(row.bundle)["type"] == "directory"
+
+
+@pytest.fixture
+def killed_in(site: Site) -> Callable[[str], None]:
+    """Kill a `run-local` while it runs a script of the given event."""
+
+    def kill(event: str) -> None:
+        bundle = site.bundle("killed", {event: 'echo up >> "$TRACE"; sleep 60'})
+        config = site.base / "agent.yml"
+        config.write_text(f"root_dir: {site.base / 'root'}\nhook_environment: {{TRACE: {site.trace}}}\n")
+        child = subprocess.Popen(
+            [Path(sys.executable).with_name("agentctl"), "run-local", "-c", config, "-l", bundle, "-g", "blog"],
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while not site.traced():
+            assert time.monotonic() < deadline, "the script did not start"
+            time.sleep(0.01)
+        (script,) = (int(pid) for pid in _children(child.pid))
+        child.kill()
+        child.wait()
+        os.kill(script, signal.SIGKILL)
+
+    return kill
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_a_killed_deployment_is_recorded_as_interrupted_once(site: Site, killed_in: Callable[[str], None]) -> None:
+    killed_in("AfterInstall")
+    (line,) = recover_host(site.journal, site.settings.layout)
+    assert "interrupted in AfterInstall" in line
+    assert recover_host(site.journal, site.settings.layout) == ()
+    (row,) = History(site.journal).deployments()
+    event = History(site.journal).events(row.deployment_id)[-1]
+    assert (row.state, event.code) == (State.INTERRUPTED, DiagnosticsCode.FAILED_AFTER_RESTART)
+    assert site.traced() == ["up"]
+
+
+def test_the_next_deployment_recovers_what_a_killed_one_left(site: Site, killed_in: Callable[[str], None]) -> None:
+    killed_in("BeforeInstall")
+    assert site.deploy("2").state is State.SUCCEEDED
+    assert any("interrupted in BeforeInstall" in warning for warning in site.warnings())
+    assert (site.site / "page").read_text() == "2"
+
+
+def test_a_live_deployment_is_not_recovered(site: Site) -> None:
+    found: list[tuple[str, ...]] = []
+
+    def recover_meanwhile(progress: Progress) -> None:
+        if isinstance(progress, ScriptStarted):
+            found.append(recover_host(site.journal, site.settings.layout))
+
+    deployment = site.deployment(site.bundle("1", {"AfterInstall": "true"}))
+    result = run_deployment(deployment, LOCAL_ORDER, replace(site.host, listener=recover_meanwhile))
+    assert result.state is State.SUCCEEDED
+    assert found == [()]
+
+
+def test_a_dry_run_tells_plan_and_scripts_and_leaves_the_host(site: Site) -> None:
+    site.deploy("1", ApplicationStop="true")
+    before = sorted(path for path in site.base.rglob("*") if ".deploy-agent" not in path.parts)
+    dry = plan_deployment(site.deployment(site.bundle("2", {"AfterInstall": "true"})), LOCAL_ORDER, site.host)
+    assert [os.path.basename(file.path) for file in dry.plan.files] == [b"page"]
+    assert [(script.event, script.location) for script in dry.scripts] == [
+        ("ApplicationStop", "ApplicationStop"),
+        ("AfterInstall", "AfterInstall"),
+    ]
+    after = sorted(path for path in site.base.rglob("*") if ".deploy-agent" not in path.parts)
+    assert [path for path in after if "bundle-2" not in str(path)] == before
+    assert (site.site / "page").read_text() == "1"
