@@ -8,6 +8,7 @@ import click
 
 from agent.cli.figures import duration_text, iso_time, time_text
 from agent.cli.host_options import complete_group, has_journal, load_place, open_journal, place_options
+from agent.cli.liveness import as_it_is
 from agent.cli.revision_text import revision_text
 from agent.cli.safe_text import printable, printable_path
 from agent.journal.history import History
@@ -48,7 +49,7 @@ def command(group: str | None, limit: int, as_json: bool, config_file: Path | No
         click.echo(f"note: nothing was deployed below {printable_path(layout.root)} yet", err=True)
         return
     with open_journal(layout) as journal:
-        rows = list(History(journal).deployments(group_id=group_id, limit=limit))
+        rows = [as_it_is(row, journal) for row in History(journal).deployments(group_id=group_id, limit=limit)]
     if as_json:
         for row in rows:
             click.echo(json.dumps(row_object(row)))

@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from agent.cli.host_options import complete_deployment, find_deployment, load_place, open_journal, place_options
+from agent.cli.liveness import is_running
 from agent.cli.safe_text import printable_line
 from agent.cli.script_log_reader import ScriptLogReader
 from agent.core.layout import DeploymentDir
 from agent.errors import AgentError, ConfigError
-from agent.host.process_table import started_s
 from agent.journal.history import History
 from agent.journal.journal import Journal
-from agent.journal.rows import DeploymentRow, State
+from agent.journal.rows import DeploymentRow
 
 POLL_S = 0.2
 
@@ -59,7 +59,7 @@ def _copy(reader: ScriptLogReader, writer: "_Writer") -> None:
 
 def _is_running(journal: Journal, row: DeploymentRow) -> bool:
     now = History(journal).deployment(row.deployment_id)
-    return now is not None and now.state is State.RUNNING and started_s(now.owner.pid) == now.owner.started
+    return now is not None and is_running(now)
 
 
 def _no_log(row: DeploymentRow, log: Path) -> AgentError:

@@ -12,6 +12,7 @@ import click
 from agent.cli.figures import duration_text, iso_time, size_text, time_text
 from agent.cli.host_options import complete_deployment, find_deployment, load_place, open_journal, place_options
 from agent.cli.list_deployments import STATE_STYLES, row_object
+from agent.cli.liveness import as_it_is, event_as_it_is
 from agent.cli.render_plain import exit_text
 from agent.cli.revision_text import revision_text
 from agent.cli.safe_text import printable, printable_line, printable_path
@@ -75,7 +76,10 @@ def command(deployment: str, files: bool, as_json: bool, config_file: Path | Non
 def read_story(journal: Journal, row: DeploymentRow) -> Story:
     """Return what the journal says of a deployment."""
     history = History(journal)
-    events = tuple((event, history.scripts(event.seq)) for event in history.events(row.deployment_id))
+    row = as_it_is(row, journal)
+    events = tuple(
+        (event_as_it_is(event, row), history.scripts(event.seq)) for event in history.events(row.deployment_id)
+    )
     return Story(row=row, events=events, changes=Installs(journal).changes(row.deployment_id))
 
 

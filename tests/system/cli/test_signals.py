@@ -1,5 +1,6 @@
 """Ctrl-C and its relatives: nothing of a script survives, the outcome is recorded, the host is consistent."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -67,3 +68,21 @@ def test_a_signal_that_was_ignored_from_the_start_stays_ignored(
     (tmp_path / "go").touch()
     output, _ = child.communicate(timeout=60)
     assert child.returncode == 0, output
+
+
+def test_a_killed_deployment_is_not_shown_as_running(
+    agentctl: Program, site: Site, tmp_path: Path, until: Until
+) -> None:
+    pids = tmp_path / "pids"
+    site.script("BeforeInstall", f"echo $$ > {pids}; exec sleep 300")
+    child = agentctl.start("run-local", "-l", site.folder)
+    until(lambda: len(_pids(pids)) == 1, "the script to run")
+    assert agentctl.objects("list")[0]["state"] == "running"
+    child.kill()
+    child.communicate(timeout=60)
+    os.kill(_pids(pids)[0], signal.SIGKILL)
+    assert agentctl.objects("list")[0]["state"] == "interrupted"
+    text = agentctl("show", "last").stdout
+    assert "State        interrupted" in text
+    assert f"BeforeInstall interrupted: its process (pid {child.pid}) died" in text
+    assert "hint: `agentctl recover`, or the next deployment, brings it to an end" in text
