@@ -12,6 +12,9 @@ DeploymentId = NewType("DeploymentId", str)
 GroupId = NewType("GroupId", str)
 """A deployment group's identifier: for `run-local` the name given with --deployment-group."""
 
+_TAKEN = frozenset({".deploy-agent", "deployment-instructions", "deployment-logs", "ongoing-deployment"})
+"""What else stands in a deployment root, beside the groups' folders (agent.core.layout)."""
+
 _PATH_COMPONENT = re.compile(r"[A-Za-z0-9._+=,@-]{1,200}")
 
 
@@ -61,6 +64,10 @@ class Deployment:
 
 def parse_group_id(text: str) -> GroupId:
     """Return `text` as a group id, which becomes a folder name. Raises: SpecificationError."""
+    if text in _TAKEN:
+        raise SpecificationError(
+            f"deployment group: {text!r} is taken by a folder of the deployment root", hint="choose another name"
+        )
     return GroupId(_path_component(text, "deployment group"))
 
 

@@ -19,6 +19,10 @@ REJECTED = [
     pytest.param(["-l", "site/index.html"], "is a file, but --type is directory", id="file-as-directory"),
     pytest.param(["-l", "site", "-t", "zip"], "is a folder, but --type is zip", id="directory-as-archive"),
     pytest.param(["-l", "empty"], "no AppSpec", id="no-appspec"),
+    pytest.param(["-l", "site", "-g", ".deploy-agent"], "'.deploy-agent' is taken", id="group-of-our-state"),
+    pytest.param(
+        ["-l", "site", "-g", "deployment-instructions"], "'deployment-instructions' is taken", id="group-of-pointers"
+    ),
     pytest.param(
         ["-l", "site", "-e", "Install,DownloadBundle"], "Install cannot run before DownloadBundle", id="early"
     ),
