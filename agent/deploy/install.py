@@ -14,7 +14,7 @@ from agent.core import install_facts
 from agent.core.appspec.model import AppSpec
 from agent.core.deployment import Deployment, FileExistsBehavior
 from agent.core.install_facts import Found
-from agent.core.install_model import InstallPlan, Kind
+from agent.core.install_model import InstallPlan, Kind, Remove
 from agent.core.install_plan import plan_install
 from agent.core.layout import DeploymentDir, Layout, pointer_content
 from agent.core.official_files import cleanup_text, instructions_text, owned_paths
@@ -180,10 +180,15 @@ def _found(paths: Iterable[bytes]) -> dict[bytes, Found]:
     return found
 
 
+def _stayed(removal: Remove) -> bool:
+    """Say whether a directory was left, since it holds something that nobody recorded."""
+    return removal.kind is Kind.DIRECTORY and os.path.lexists(removal.path)
+
+
 def _result(plan: InstallPlan, warnings: tuple[str, ...]) -> InstallResult:
     return InstallResult(
         written=len(plan.files) + len(plan.links) + len(plan.directories) + len(plan.changed),
-        removed=len(plan.removals),
+        removed=sum(not _stayed(removal) for removal in plan.removals),
         unchanged=len(plan.unchanged),
         retained=len(plan.retained),
         warnings=warnings,

@@ -361,3 +361,11 @@ def everything(folder: Path) -> dict[str, tuple[int, bytes, int]]:
         is_file = stat.S_ISREG(status.st_mode)
         found[str(path)] = (status.st_mode, path.read_bytes() if is_file else b"", status.st_mtime_ns if is_file else 0)
     return found
+
+
+def test_a_folder_that_stays_since_it_holds_something_else_is_not_counted_as_removed(host: Host) -> None:
+    host.install({"a": "1", "sub/b": "1"})
+    (host.site / "sub/foreign").touch()
+    assert host.install({"a": "1"}).removed == 1
+    assert host.install({"a": "1"}).removed == 0
+    assert (host.site / "sub/foreign").exists()
