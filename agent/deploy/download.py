@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from agent.core.appspec.parse import ParsedAppSpec
 from agent.core.deployment import Deployment
 from agent.core.layout import pointer_content
-from agent.core.progress import BytesDone, Work
+from agent.core.progress import BytesDone, Warned, Work
 from agent.core.revision import LocalDirectoryRevision
 from agent.deploy.archive_appspec import read_appspec
 from agent.deploy.bundle import UnpackedBundle, open_bundle
@@ -14,6 +15,8 @@ from agent.host.durable import write_file
 from agent.journal.archives import record_archive
 from agent.journal.history import History
 from agent.sources.fetch import FetchedBundle, fetch
+
+WARNINGS_SHOWN = 10
 
 
 def download_bundle(deployment: Deployment, host: Host) -> str:
@@ -35,14 +38,25 @@ def download_bundle(deployment: Deployment, host: Host) -> str:
         progress=_reporter(host, Work.UNPACK),
     )
     _record(deployment, host, fetched, unpacked)
-    appspec = read_appspec(folder.archive, deployment.appspec_filename).appspec
-    assert appspec is not None
-    History(host.journal).record_hooks(deployment.deployment_id, appspec.hooks)
+    parsed = read_appspec(folder.archive, deployment.appspec_filename)
+    assert parsed.appspec is not None
+    _warn(parsed, host)
+    History(host.journal).record_hooks(deployment.deployment_id, parsed.appspec.hooks)
     layout = host.settings.layout
     layout.instructions.mkdir(parents=True, exist_ok=True)
     write_file(layout.most_recent_install(deployment.group_id), pointer_content(folder))
     size_bytes = sum(file.size for file in unpacked.files)
     return f"{len(unpacked.files)} files, {size_bytes} bytes"
+
+
+def _warn(parsed: ParsedAppSpec, host: Host) -> None:
+    """Tell what in the AppSpec does nothing, or something else than it seems to, before it is deployed."""
+    for problem in parsed.warnings[:WARNINGS_SHOWN]:
+        line = f"line {problem.position.line}: " if problem.position else ""
+        host.listener(Warned(message=f"AppSpec: {line}{problem.key}: {problem.message}", hint=problem.hint))
+    more = len(parsed.warnings) - WARNINGS_SHOWN
+    if more > 0:
+        host.listener(Warned(message=f"AppSpec: {more} more warnings", hint="agentctl validate lists them all"))
 
 
 def _record(deployment: Deployment, host: Host, fetched: FetchedBundle | None, unpacked: UnpackedBundle) -> None:

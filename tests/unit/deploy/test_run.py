@@ -240,6 +240,15 @@ def test_a_group_in_use_is_refused_and_nothing_recorded(site: Site) -> None:
     assert list(History(site.journal).deployments()) == []
 
 
+def test_an_appspec_that_does_less_than_it_says_is_told(site: Site) -> None:
+    bundle = site.bundle("1", {})
+    with (bundle / "appspec.yml").open("a") as appspec:
+        appspec.write("AfterInstall:\n  - location: page\n")
+    assert run_deployment(site.deployment(bundle), LOCAL_ORDER, site.host).state is State.SUCCEEDED
+    (warning,) = site.warnings()
+    assert warning.startswith("AppSpec: line 7: AfterInstall: a lifecycle event at top level is ignored")
+
+
 def test_what_the_appspec_asks_for_is_written_down(site: Site) -> None:
     site.deploy("1", AfterInstall=NOTE, ValidateService=NOTE)
     rows = site.journal.connection.execute("SELECT event, location, timeout_s FROM hook ORDER BY event").fetchall()
