@@ -53,7 +53,7 @@ class HostLock:
         with self._mutex():
             for holder in self._holders():
                 for ours in destinations:
-                    if any(_overlap(ours, theirs) for theirs in holder.destinations):
+                    if any(overlap(ours, theirs) for theirs in holder.destinations):
                         raise _held(f"destination {os.fsdecode(ours)!r}", holder)
             self._destinations = tuple(dict.fromkeys((*self._destinations, *destinations)))
             self._write()
@@ -105,7 +105,9 @@ class HostLock:
 
     def _holders(self) -> Iterator["_Holder"]:
         for path in sorted(self.folder.glob("*.lock")):
-            if path != self._file and (holder := _read_holder(path)) is not None:
+            # Until we hold it, the file of our name is another's: of a recovery of the same group.
+            is_ours = path == self._file and self._fd >= 0
+            if not is_ours and (holder := _read_holder(path)) is not None:
                 yield holder
 
 
@@ -142,7 +144,8 @@ def _read_holder(path: Path) -> _Holder | None:
         os.close(fd)
 
 
-def _overlap(one: bytes, other: bytes) -> bool:
+def overlap(one: bytes, other: bytes) -> bool:
+    """Say whether one of two absolute paths is the other or lies inside it."""
     one, other = one.rstrip(b"/") + b"/", other.rstrip(b"/") + b"/"
     return one.startswith(other) or other.startswith(one)
 

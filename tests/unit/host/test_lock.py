@@ -101,3 +101,13 @@ def test_a_folder_that_cannot_be_made_is_a_fault_of_our_ground(tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(AgentFault, match="lock folder .*: Not a directory"):
         lock(tmp_path / "file/locks").acquire()
+
+
+def test_two_recoveries_of_one_group_exclude_each_other(tmp_path: Path) -> None:
+    first, second = (HostLock(tmp_path, DeploymentId("recovery-of-blog"), GroupId("blog")) for _ in range(2))
+    first.acquire()
+    with pytest.raises(DestinationLockedError, match="'blog' is held by deployment recovery-of-blog"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
