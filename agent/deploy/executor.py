@@ -17,6 +17,7 @@ from agent.deploy.context import Host
 from agent.deploy.download import download_bundle
 from agent.deploy.event_hooks import ScriptRecorder, run_event_hooks
 from agent.deploy.install import install_revision
+from agent.deploy.interrupted import check_unfinished
 from agent.errors import (
     AgentError,
     AgentFault,
@@ -96,7 +97,9 @@ class Executor:
         assert appspec is not None
         if self._deployment.all_events is not None:
             check_event_names(appspec.hooks, self._deployment.all_events)
-        self._lock.add_destinations([os.path.realpath(os.fsencode(entry.destination)) for entry in appspec.files])
+        destinations = [os.path.realpath(os.fsencode(entry.destination)) for entry in appspec.files]
+        self._lock.add_destinations(destinations)
+        check_unfinished(self._host.journal, self._deployment.group_id, destinations)
         request = self._host.install_request(self._deployment, folder, appspec)
         result = install_revision(request, self._host.journal, self._host.listener)
         for warning in result.warnings:

@@ -3,14 +3,15 @@
 A deployment group whose lock is held is somebody's live work and is left alone.
 """
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agent.core.deployment import DeploymentId, GroupId
 from agent.core.layout import Layout
 from agent.deploy.recovery import recover_installs
 from agent.errors import DestinationLockedError, DiagnosticsCode
-from agent.host.lock import HostLock
+from agent.host.lock import HostLock, overlap
 from agent.journal.history import Ending, History
 from agent.journal.installs import Installs
 from agent.journal.journal import Journal
@@ -27,6 +28,26 @@ def recover_host(journal: Journal, layout: Layout) -> tuple[str, ...]:
         AgentFault: the journal cannot be written.
     """
     return tuple(line for group_id in _groups(journal) for line in _recover_group(journal, layout, group_id))
+
+
+def check_unfinished(journal: Journal, group_id: GroupId, destinations: Sequence[bytes]) -> None:
+    """Refuse destinations where an Install of another group is half done: recovery will change them yet.
+
+    Raises:
+        DestinationLockedError: there is one.
+    """
+    installs = Installs(journal)
+    for row in installs.unfinished():
+        if row.group_id == group_id:
+            continue
+        paths = [step.path for step in installs.steps(row)]
+        for destination in destinations:
+            if any(overlap(destination, path) for path in paths):
+                raise DestinationLockedError(
+                    f"destination {os.fsdecode(destination)!r}: Install of {row.deployment_id} (deployment group"
+                    f" {row.group_id!r}) is not finished there",
+                    hint="run `agentctl recover`, then deploy again",
+                )
 
 
 def _groups(journal: Journal) -> list[GroupId]:

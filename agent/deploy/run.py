@@ -13,8 +13,9 @@ from agent.core.progress import Warned
 from agent.deploy.context import STOP_EVENTS, Host, RunSettings
 from agent.deploy.executor import Executor
 from agent.deploy.interrupted import recover_host
+from agent.deploy.recovery import recover_installs
 from agent.deploy.retention import prune_revisions
-from agent.errors import DiagnosticsCode
+from agent.errors import DiagnosticsCode, InstallError
 from agent.host.lock import HostLock
 from agent.host.process_table import started_s
 from agent.journal.history import Ending, History
@@ -43,13 +44,16 @@ def run_deployment(deployment: Deployment, events: Sequence[str], host: Host) ->
 
     Raises:
         DestinationLockedError: another process works on the deployment group.
+        InstallError: what an earlier process left of this group can be neither completed nor undone.
         AgentFault: the journal cannot be used.
     """
-    for line in recover_host(host.journal, host.settings.layout):
-        host.listener(Warned(message=f"recovered: {line}"))
+    _recover_others(host)
     lock = HostLock(host.settings.layout.locks, deployment.deployment_id, deployment.group_id)
     lock.acquire()
     try:
+        # Whoever held the group a moment ago may have been killed since.
+        for line in recover_installs(host.journal, group_id=deployment.group_id):
+            host.listener(Warned(message=f"recovered: {line}"))
         history = History(host.journal)
         owner = Owner(pid=os.getpid(), started=started_s(os.getpid()) or 0.0)
         folder = host.folder(deployment).path
@@ -66,6 +70,17 @@ def run_deployment(deployment: Deployment, events: Sequence[str], host: Host) ->
     finally:
         lock.release()
     return result
+
+
+def _recover_others(host: Host) -> None:
+    """Recover what can be; what cannot is in the way of its own group and of those that share its destinations."""
+    try:
+        lines = recover_host(host.journal, host.settings.layout)
+    except InstallError as exc:
+        host.listener(Warned(message=exc.message, hint=exc.hint))
+    else:
+        for line in lines:
+            host.listener(Warned(message=f"recovered: {line}"))
 
 
 def _run_events(executor: Executor, events: Sequence[str], host: Host, folder: Path) -> RunResult:

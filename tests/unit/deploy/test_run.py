@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from agent.core.deployment import Deployment, DeploymentCreator, DeploymentId, DeploymentType, parse_group_id
+from agent.core.install_model import Kind
+from agent.core.install_steps import Occupant, Step, StepKind, TempNames
 from agent.core.layout import Layout
 from agent.core.lifecycle import LOCAL_ORDER
 from agent.core.progress import EventEnded, Outcome, Progress, ScriptStarted, Warned
@@ -24,11 +26,12 @@ from agent.deploy.dry_run import plan_deployment
 from agent.deploy.hooks import HookSettings
 from agent.deploy.interrupted import recover_host
 from agent.deploy.run import RunResult, run_deployment
-from agent.errors import DestinationLockedError, DiagnosticsCode
+from agent.errors import DestinationLockedError, DiagnosticsCode, InstallError
 from agent.host.lock import HostLock
 from agent.journal.history import History
+from agent.journal.installs import Installs
 from agent.journal.journal import Journal
-from agent.journal.rows import State
+from agent.journal.rows import Owner, State
 from agent.sources.fetch import FetchOptions
 
 GROUP = parse_group_id("blog")
@@ -330,3 +333,50 @@ def test_a_dry_run_tells_plan_and_scripts_and_leaves_the_host(site: Site) -> Non
     after = sorted(path for path in site.base.rglob("*") if ".deploy-agent" not in path.parts)
     assert [path for path in after if "bundle-2" not in str(path)] == before
     assert (site.site / "page").read_text() == "1"
+
+
+@pytest.fixture
+def half_done(site: Site) -> Callable[[Path], None]:
+    """Leave an Install of group `other` behind that has begun to replace a path, as a killed process would."""
+
+    def leave(path: Path) -> None:
+        other = replace(site.deployment(site.base), group_id=parse_group_id("other"), deployment_id=DeploymentId("o-1"))
+        dead = Owner(pid=2**22 + 1, started=0.0)
+        History(site.journal).begin_deployment(other, folder=str(site.base / "o-1"), owner=dead, at=0.0)
+        names = TempNames(token="0" * 12)
+        installs = Installs(site.journal)
+        row = installs.begin(other.deployment_id, other.group_id, names, [os.fsencode(path.parent)], at=0.0)
+        old = Occupant(ino=1, kind=Kind.FILE, size=1, mtime_ns=1)
+        temp = os.fsencode(path.parent / ".hidden")
+        step = Step(kind=StepKind.SWAP, path=os.fsencode(path), temp=temp, staged=2, old=old)
+        installs.begin_commit(row, [step], [])
+
+    return leave
+
+
+def test_nothing_is_installed_over_what_another_process_is_recovering(
+    site: Site, half_done: Callable[[Path], None]
+) -> None:
+    half_done(site.site / "page")
+    other = HostLock(site.settings.layout.locks, DeploymentId("recovery-of-other"), parse_group_id("other"))
+    other.acquire()
+    result = site.deploy("1")
+    other.release()
+    assert (result.state, result.failed_event) == (State.FAILED, "Install")
+    assert (
+        result.message == f"destination '{site.site}': Install of o-1 (deployment group 'other') is not finished there"
+    )
+    assert result.hint == "run `agentctl recover`, then deploy again"
+    assert not site.site.exists()
+
+
+def test_what_cannot_be_recovered_elsewhere_is_a_warning(site: Site, half_done: Callable[[Path], None]) -> None:
+    elsewhere = site.base / "elsewhere/page"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("foreign")
+    (elsewhere.parent / ".hidden").write_text("foreign")
+    half_done(elsewhere)
+    with pytest.raises(InstallError):
+        recover_host(site.journal, site.settings.layout)
+    assert site.deploy("1").state is State.SUCCEEDED
+    assert any("not all be put back" in warning for warning in site.warnings())
