@@ -6,14 +6,14 @@ only below folders made here, and nothing is ever created through a link or over
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
 from agent.errors import BundleError
+from agent.host.archive.digest import Digest, HashingThread
 from agent.host.archive.links import leaves_tree
-from agent.host.archive.model import MIB, ArchiveFile, UnpackOptions, member_error
+from agent.host.archive.model import ArchiveFile, UnpackOptions, member_error
 
 DEPTH_MAX = 200
 """Folders within folders: far beyond real trees, and below where recursive tools give up."""
@@ -23,7 +23,6 @@ ROOT_MODE = 0o755
 that the archive does not list."""
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_ZEROS = memoryview(bytes(MIB))
 _IGNORED = frozenset((b".DS_Store", b"__MACOSX", b"pax_global_header"))
 
 Piece = bytes | memoryview | int
@@ -65,10 +64,12 @@ class TreeWriter:
         self._files: dict[bytes, ArchiveFile] = {}
         self._links: dict[bytes, bytes] = {}
         self._hard_linked: set[bytes] = set()
+        self._hashing = HashingThread()
         os.mkdir(root, 0o700)
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def close(self) -> None:
+        self._hashing.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -96,13 +97,13 @@ class TreeWriter:
         path = self._new_path(name)
         fd = os.open(path, _CREATE, meta.mode & 0o777, dir_fd=self._fd)
         try:
-            digest, size = sha256(), 0
+            digest, size = Digest(self._hashing), 0
             for piece in pieces:
                 length = piece if isinstance(piece, int) else len(piece)
                 self.count_bytes(name, length)
                 size += length
                 if isinstance(piece, int):
-                    _hash_zeros(digest.update, piece)
+                    digest.update_zeros(piece)
                     os.lseek(fd, piece, os.SEEK_CUR)
                     os.ftruncate(fd, size)
                 else:
@@ -305,9 +306,3 @@ def _write_all(fd: int, data: bytes | memoryview) -> None:
     written = os.write(fd, data)
     while written < len(data):
         written += os.write(fd, memoryview(data)[written:])
-
-
-def _hash_zeros(update: Callable[[memoryview], object], size: int) -> None:
-    while size > 0:
-        update(_ZEROS[:size])
-        size -= len(_ZEROS)
