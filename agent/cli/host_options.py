@@ -88,9 +88,10 @@ def open_journal(layout: "Layout") -> "Journal":
     here = f"use --root-dir or --agent-configuration-file if it is not {str(layout.root)!r} that you mean"
     if not has_journal(layout):
         raise ConfigError(f"{layout.root}: nothing was deployed there yet", hint=here)
-    if not os.access(layout.journal, os.R_OK | os.W_OK):
+    if not os.access(layout.journal, os.R_OK):
         raise ConfigError(f"{layout.journal}: not yours to read", hint=f"run as the user who deploys; {here}")
-    return Journal.open(layout.journal)
+    can_write = os.access(layout.journal, os.W_OK) and os.access(layout.state, os.W_OK)
+    return Journal.open(layout.journal) if can_write else Journal.open_to_read(layout.journal)
 
 
 def find_deployment(journal: "Journal", wanted: str) -> "DeploymentRow":

@@ -47,6 +47,31 @@ class Journal:
             raise
         return journal
 
+    @classmethod
+    def open_to_read(cls, path: Path) -> "Journal":
+        """Open a journal that may not or cannot be written, on a file system that went read-only for one.
+
+        Raises:
+            AgentFault: it cannot be read, is damaged, or is of another version than this agent.
+        """
+        for how in ("mode=ro", "mode=ro&immutable=1"):  # without its shared memory file only as a still picture
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+            journal = cls(connection, path)
+            try:
+                version = journal._version()
+            except sqlite3.Error as exc:
+                connection.close()
+                failure = exc
+                continue
+            if version == len(MIGRATIONS):
+                return journal
+            connection.close()
+            raise AgentFault(
+                f"journal {path}: has schema {version}, this agent reads {len(MIGRATIONS)}",
+                hint="run a command of this agent as the user who deploys, or install the newer agent",
+            )
+        raise _fault(path, failure) from failure
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Give the connection inside one transaction: committed and durable at the end, undone by an exception.

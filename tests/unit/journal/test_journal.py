@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def test_a_journal_of_a_newer_agent_is_refused_and_kept(tmp_path: Path) -> None:
     assert path.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system, which takes root")
+def test_a_journal_on_a_read_only_file_system_can_be_read(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path], check=True)
+    try:
+        path = tmp_path / "journal.db"
+        with Journal.open(path) as journal:
+            History(journal).begin_deployment(DEPLOYMENT, folder="", owner=OWNER, at=1.0)
+        subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
+        with Journal.open_to_read(path) as journal:
+            assert [row.deployment_id for row in History(journal).deployments()] == [ID]
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
 def test_a_damaged_journal_is_a_fault_that_says_where(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"this is no database, " * 100)
@@ -99,12 +114,6 @@ def test_a_success_becomes_the_last_good_deployment(history: History) -> None:
 def test_a_failure_leaves_the_last_good_deployment(history: History) -> None:
     history.end_deployment(ID, State.FAILED, at=101.0)
     assert history.group_state(GROUP) == GroupState()
-
-
-def test_taking_over_leaves_the_last_good_deployment(history: History) -> None:
-    history.end_deployment(ID, State.SUCCEEDED, at=101.0)
-    history.set_taken_over(GROUP, at=5.0)
-    assert history.group_state(GROUP) == GroupState(last_good_deployment_id=ID, taken_over_at=5.0)
 
 
 def test_events_and_scripts_keep_their_order(history: History) -> None:
