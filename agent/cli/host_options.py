@@ -17,12 +17,24 @@ LAST = "last"
 _F = TypeVar("_F", bound=Callable[..., object])
 
 
+def refuse_empty(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """An option's callback: an empty value is an unset variable in somebody's script, never the current directory."""
+    if value == "":
+        raise click.BadParameter("is empty; is a variable unset?", param=parameter)
+    return value
+
+
+def _folder(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    given = refuse_empty(context, parameter, value)
+    return None if given is None else Path(given)
+
+
 def place_options(function: _F) -> _F:
     """Give a command `--agent-configuration-file` and `--root-dir`, in `config_file` and `root_dir`."""
     function = click.option(
         "--root-dir",
         metavar="DIR",
-        type=click.Path(path_type=Path),
+        callback=_folder,
         help="Deployment root, instead of the configured one.",
     )(function)
     return click.option(

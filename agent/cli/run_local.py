@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.host_options import load_place, place_options, working_folder
+from agent.cli.host_options import load_place, place_options, refuse_empty, working_folder
 from agent.cli.request import (
     DEFAULT_GROUP,
     DEFAULT_GROUP_NAME,
@@ -42,7 +42,7 @@ TOKEN_VARIABLES = ("AGENTCTL_GITHUB_TOKEN", "CODEDEPLOY_GITHUB_TOKEN", "GITHUB_T
 class Options:
     """The command line, as click gives it."""
 
-    bundle_location: str
+    bundle_location: str | None
     bundle_type: str
     file_exists_behavior: str
     deployment_group: str
@@ -65,7 +65,7 @@ class Options:
     @property
     def request(self) -> LocalRequest:
         return LocalRequest(
-            location=self.bundle_location,
+            location=self.bundle_location or "",
             bundle_type=self.bundle_type,
             file_exists_behavior=self.file_exists_behavior,
             group_id=self.deployment_group,
@@ -102,7 +102,7 @@ def expand_option(argument: str, known: "Sequence[str]") -> str:
 @click.option(
     "-l",
     "--bundle-location",
-    default="",
+    callback=refuse_empty,
     show_default="the current directory",
     metavar="PLACE",
     help="Folder or archive, s3://BUCKET/KEY[?versionId=V&etag=E], https://github.com/OWNER/REPOSITORY, "

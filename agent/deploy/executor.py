@@ -30,6 +30,7 @@ from agent.errors import (
 )
 from agent.host.lock import HostLock
 from agent.journal.history import Ending, History
+from agent.journal.installs import Installs
 from agent.journal.rows import State
 
 NO_SCRIPTS = "no scripts"
@@ -98,6 +99,7 @@ class Executor:
         if self._deployment.all_events is not None:
             check_event_names(appspec.hooks, self._deployment.all_events)
         destinations = [os.path.realpath(os.fsencode(entry.destination)) for entry in appspec.files]
+        destinations += Installs(self._host.journal).recorded_tops(self._deployment.group_id)  # what may be removed
         self._lock.add_destinations(destinations)
         check_unfinished(self._host.journal, self._deployment.group_id, destinations)
         request = self._host.install_request(self._deployment, folder, appspec)

@@ -164,6 +164,17 @@ class Installs:
         )
         return {row[0]: _recorded(row) for row in rows}
 
+    def recorded_tops(self, group_id: GroupId) -> tuple[bytes, ...]:
+        """The recorded paths of this group that lie below no other one: where it has installed, in few words."""
+        rows = self._journal.connection.execute(
+            "SELECT path FROM installed WHERE group_id = ? ORDER BY path || '/'", (group_id,)
+        )
+        tops: list[bytes] = []
+        for (path,) in rows:
+            if not tops or not path.startswith(tops[-1] + b"/"):
+                tops.append(path)
+        return tuple(tops)
+
     def recorded_everywhere(self) -> Mapping[bytes, Recorded]:
         """Every path that any group has put on the host, in order."""
         rows = self._journal.connection.execute(f"SELECT {_RECORDED} FROM installed ORDER BY path")

@@ -86,6 +86,12 @@ def test_a_bug_gives_no_traceback_but_a_place_to_find_it(tmp_path: Path) -> None
     assert "Traceback" in report.read_text()
 
 
+@pytest.mark.parametrize("option", ["--bundle-location", "--root-dir"])
+def test_an_empty_value_is_not_the_current_directory(option: str) -> None:
+    with pytest.raises(click.BadParameter, match="is empty; is a variable unset"):
+        run_local.make_context("run-local", [option, ""])
+
+
 def test_an_unknown_command_names_the_nearest() -> None:
     run = python("import sys; from agent.cli.main import main; sys.exit(main())", "shwo")
     assert run.returncode == 2

@@ -243,6 +243,21 @@ def test_a_group_in_use_is_refused_and_nothing_recorded(site: Site) -> None:
     assert list(History(site.journal).deployments()) == []
 
 
+def test_where_the_revision_before_installed_is_locked_as_well(site: Site) -> None:
+    site.deploy("1")
+    elsewhere = site.bundle("2", {})
+    spec = (elsewhere / "appspec.yml").read_text()
+    (elsewhere / "appspec.yml").write_text(spec.replace(str(site.site), str(site.base / "moved")))
+    other = HostLock(site.settings.layout.locks, DeploymentId("d-other"), parse_group_id("shop"))
+    other.acquire()
+    other.add_destinations([os.fsencode(site.site)])
+    result = run_deployment(site.deployment(elsewhere), LOCAL_ORDER, site.host)
+    other.release()
+    assert result.failed_event == "Install"
+    assert "held by deployment d-other" in result.message
+    assert (site.site / "page").read_text() == "1"
+
+
 def test_an_appspec_that_does_less_than_it_says_is_told(site: Site) -> None:
     bundle = site.bundle("1", {})
     with (bundle / "appspec.yml").open("a") as appspec:
