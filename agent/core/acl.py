@@ -82,6 +82,11 @@ def acl_text(acl: Acl | None, default: Acl | None) -> str:
     return ",".join(str(entry) for entry in (acl or ()) + (default or ()))
 
 
+def recorded_acl(acl: Acl | None, default: Acl | None) -> str | None:
+    """What the journal keeps of ACLs that somebody asked for; None where nobody did."""
+    return None if acl is None and default is None else acl_text(acl, default)
+
+
 def _complete(given: list[AclEntry], base: dict[str, str], *, default: bool) -> Acl:
     entries = list(given)
     present = {(entry.kind, entry.name) for entry in entries}

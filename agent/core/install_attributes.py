@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent.core.acl import access_acl, acl_text, decode_acl, stored_acl
+from agent.core.acl import access_acl, decode_acl, recorded_acl, stored_acl
 from agent.core.install_claims import Claims
 from agent.core.install_facts import Entry, Found, HostFacts, InstallRequest
 from agent.core.install_model import Attributes, Kind, MakeDirectory, Recorded, SetAttributes, WriteFile, WriteLink
@@ -37,9 +37,7 @@ def decide_steps(
         wanted = _final(_NOTHING, overrides.get(path), Kind.DIRECTORY, fresh_mode)
         steps.directories.append(MakeDirectory(path=path, attributes=wanted))
     for path in claims.kept:
-        change = _directory_change(path, overrides.get(path, _NO_OVERRIDE), request, facts)
-        if change is not None:
-            steps.changed.append(change)
+        _decide_kept(path, overrides.get(path, _NO_OVERRIDE), steps, request, facts)
     cache: dict[tuple[object, ...], Attributes] = {}
     for entry in claims.copied:
         _decide_leaf(entry, _leaf_attributes(entry, overrides, request, facts, cache), steps, request, facts)
@@ -131,6 +129,7 @@ def _refresh(entry: Entry, found: Found, wanted: Attributes, steps: Steps, reque
         and record.group_id == request.group_id
         and record.kind is found.kind
         and record.sha256 is not None
+        and (record.acl, record.context) == (recorded_acl(wanted.acl, wanted.default_acl), wanted.context)
     ):
         return
     sha256 = entry.sha256 if found.link is None else hashlib.sha256(found.link).digest()
@@ -148,7 +147,7 @@ def _refresh(entry: Entry, found: Found, wanted: Attributes, steps: Steps, reque
             ino=found.ino,
             ctime_ns=found.ctime_ns,
             sha256=sha256,
-            acl=None if wanted.acl is None else acl_text(wanted.acl, wanted.default_acl),
+            acl=recorded_acl(wanted.acl, wanted.default_acl),
             context=wanted.context,
         )
     )
@@ -158,12 +157,20 @@ def _set_time(path: bytes, old: int, new: int | None) -> SetAttributes:
     return SetAttributes(path=path, kind=Kind.FILE, old=Attributes(mtime_ns=old), new=Attributes(mtime_ns=new))
 
 
-def _directory_change(
-    path: bytes, override: Override, request: InstallRequest, facts: HostFacts
-) -> SetAttributes | None:
+def _decide_kept(path: bytes, override: Override, steps: Steps, request: InstallRequest, facts: HostFacts) -> None:
     """What a directory that stays needs. What no entry speaks of is left: hook scripts may have set it for good."""
-    found, record = facts.present[path], request.recorded[path]
+    record = request.recorded[path]
     wanted = apply_override(_NOTHING, override, Kind.DIRECTORY, fresh_mode=0o777 & ~facts.umask)
+    change = _directory_change(wanted, facts.present[path], record, facts)
+    if change is not None:
+        steps.changed.append(change)
+    acl = recorded_acl(wanted.acl, wanted.default_acl)
+    if (record.acl, record.context) != (acl, wanted.context):
+        steps.refreshed.append(dataclasses.replace(record, acl=acl, context=wanted.context))
+
+
+def _directory_change(wanted: Attributes, found: Found, record: Recorded, facts: HostFacts) -> SetAttributes | None:
+    path = record.path
     access, default = facts.acls.get(path, (b"", b""))
     if wanted.acl is None and record.acl is not None:
         wanted = _without_acl(wanted, found, access, record.acl)

@@ -148,8 +148,9 @@ class InstallPlan:
     - `kept_directories`: recorded directories that stay ours. Other directories that exist are nowhere in the plan.
     - `retained`: paths of others that stay, and stay unrecorded. `forgotten`: recorded paths that no longer hold what
       was recorded: left alone, no longer ours.
-    - `refreshed`: records, as things are before, of paths in `unchanged` and of files in `changed` that the journal
-      lacks, holds for another group, or holds with an old identity; every other unchanged path keeps its record.
+    - `refreshed`: records, as things are before, of paths in `unchanged`, `kept_directories` and of files in `changed`
+      that the journal lacks, holds for another group, with an old identity, or with an ACL or label that is not what
+      the AppSpec asks for; every other unchanged path keeps its record.
     - `selinux_rules`: persistent (path, label) rules to have; `selinux_rules_removed`: paths whose rule goes away.
     """
 

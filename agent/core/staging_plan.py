@@ -7,7 +7,7 @@ is not there is staged whole, with all that goes into it, under one hidden name:
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from agent.core.acl import acl_text
+from agent.core.acl import recorded_acl
 from agent.core.install_facts import Found
 from agent.core.install_model import (
     Attributes,
@@ -199,7 +199,7 @@ def plan_changes(work: InstallInput, digests: Mapping[bytes, bytes]) -> tuple[Fi
             change=Change.REPLACED if item.path in present else Change.CREATED,
             kind=kind,
             sha256=digests.get(item.path) or (item.sha256 if isinstance(item, WriteFile) else None),
-            acl=_acl(item.attributes),
+            acl=recorded_acl(item.attributes.acl, item.attributes.default_acl),
             context=item.attributes.context,
         )
         for kind, items in _written(plan)
@@ -225,8 +225,8 @@ def _altered(work: InstallInput) -> Iterator[FileChange]:
                 change=Change.ATTRIBUTES,
                 kind=item.kind,
                 sha256=record.sha256,
-                acl=_acl(item.new) or record.acl,
-                context=item.new.context or record.context,
+                acl=record.acl,
+                context=record.context,
             )
 
 
@@ -256,9 +256,3 @@ def _gone(work: InstallInput) -> Iterator[FileChange]:
         for path, kind in paths.items():
             if path not in taken:
                 yield FileChange(path=path, change=change, kind=kind)
-
-
-def _acl(attributes: Attributes) -> str | None:
-    if attributes.acl is None and attributes.default_acl is None:
-        return None
-    return acl_text(attributes.acl, attributes.default_acl)

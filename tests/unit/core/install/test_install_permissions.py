@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.core.acl import access_acl, encode_acl
+from agent.core.acl import access_acl, acl_text, encode_acl
 from agent.core.appspec.model import AclEntry, ObjectType, SelinuxContext
 from agent.core.deployment import FileExistsBehavior
 from agent.core.install_model import Attributes, InstallPlan
@@ -243,3 +243,23 @@ def test_a_rule_of_an_earlier_revision_goes(host: Host) -> None:
     host.install("a")
     host.record("a", context="system_u:object_r:etc_t:s0")
     assert host.plan().selinux_rules_removed == (host.path("a"),)
+
+
+@pytest.mark.parametrize("field", ["acl", "context"])
+def test_a_kept_directory_forgets_what_is_not_asked_for_any_more(host: Host, field: str) -> None:
+    host.pack("d/a")
+    host.install("d", "d/a")
+    host.record("d", **{field: "something"})
+    (record,) = host.plan().refreshed
+    assert (record.path, record.acl, record.context) == (host.path("d"), None, None)
+
+
+def test_a_kept_file_whose_acl_is_right_already_is_recorded_with_it(host: Host) -> None:
+    host.pack("a")
+    host.install("a")
+    acl = access_acl((AclEntry(default=False, kind="user", name="1", perms="r--"),), 0o644)
+    os.setxattr(host.path("a"), "system.posix_acl_access", encode_acl(acl))
+    host.record("a")
+    plan = host.plan(permissions=(host.entry("a", acls=(user("1", "r--"),)),))
+    assert plan.is_noop
+    assert [record.acl for record in plan.refreshed] == [acl_text(acl, None)]
