@@ -28,20 +28,6 @@ def plan_install(request: InstallRequest, facts: HostFacts) -> InstallPlan:
     return _join(claims, permissions, steps, request, facts)
 
 
-def summarize_plan(plan: InstallPlan) -> str:
-    """One line for people: `12 to write, 3 to remove, 985 unchanged, 2 retained`."""
-    counts = {
-        "to write": len(plan.files) + len(plan.links),
-        "directory to make" if len(plan.directories) == 1 else "directories to make": len(plan.directories),
-        "to adjust": len(plan.changed),
-        "to remove": len(plan.removals) + len(plan.replaced_trees),
-        "unchanged": len(plan.unchanged),
-        "retained": len(plan.retained),
-    }
-    parts = ["nothing to do"] if plan.is_noop else []
-    return ", ".join(parts + [f"{count} {what}" for what, count in counts.items() if count])
-
-
 def _permissions(wanted: WantedTree, claims: Claims, request: InstallRequest, facts: HostFacts) -> Permissions:
     if not request.appspec.permissions:
         return Permissions(overrides={}, problems=(), warnings=())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agent.core.deployment import Deployment, DeploymentId, GroupId
 from agent.core.progress import ScriptStarted
 from agent.journal.journal import Journal
-from agent.journal.rows import DeploymentRow, EventRow, GroupState, Owner, ScriptRow, State
+from agent.journal.rows import DeploymentRow, EventRow, GroupState, OpenScript, Owner, ScriptRow, State
 
 if TYPE_CHECKING:
     from agent.core.appspec.model import HookScript
@@ -95,12 +95,13 @@ class History:
                 ),
             )  # fmt: skip
 
-    def begin_script(self, event_seq: int, script: ScriptStarted, *, at: float) -> int:
-        """Record that a hook script runs; returns its row's number."""
+    def begin_script(self, event_seq: int, script: ScriptStarted, *, at: float, pid_started: float | None) -> int:
+        """Record that a hook script runs; returns its row's number. `pid_started` is the kernel's, as in Owner."""
         with self._journal.transaction() as connection:
             cursor = connection.execute(
-                "INSERT INTO script (event_seq, location, runas, timeout_s, started_at) VALUES (?,?,?,?,?)",
-                (event_seq, script.location, script.runas, script.timeout_s, at),
+                "INSERT INTO script (event_seq, location, runas, timeout_s, pid, pid_started, started_at)"
+                " VALUES (?,?,?,?,?,?,?)",
+                (event_seq, script.location, script.runas, script.timeout_s, script.pid, pid_started, at),
             )
         return _new_row(cursor)
 
@@ -169,18 +170,22 @@ class History:
         )
         return tuple(map(_script, rows))
 
+    def scripts_without_end(self, group_id: GroupId) -> tuple[OpenScript, ...]:
+        """Scripts of a group that nobody saw end: one runs, or its worker died before it did."""
+        rows = self._journal.connection.execute(
+            "SELECT deployment_id, location, script.pid, script.pid_started FROM script"
+            " JOIN event ON event.seq = event_seq JOIN deployment USING (deployment_id)"
+            " WHERE group_id = ? AND script.duration_s IS NULL AND script.pid_started IS NOT NULL",
+            (group_id,),
+        )
+        return tuple(
+            OpenScript(deployment_id=deployment_id, location=location, owner=Owner(pid=pid, started=started))
+            for deployment_id, location, pid, started in rows
+        )
+
     def group_state(self, group_id: GroupId) -> GroupState:
         row = self._one("SELECT last_good_deployment_id, taken_over_at FROM group_state WHERE group_id = ?", group_id)
         return _from_row(GroupState, row) if row else GroupState()
-
-    def set_taken_over(self, group_id: GroupId, *, at: float) -> None:
-        """Record that the official agent's files for this group were read; they are read once."""
-        with self._journal.transaction() as connection:
-            connection.execute(
-                "INSERT INTO group_state (group_id, taken_over_at) VALUES (?, ?)"
-                " ON CONFLICT (group_id) DO UPDATE SET taken_over_at = excluded.taken_over_at",
-                (group_id, at),
-            )
 
     def close_interrupted(self, row: DeploymentRow, ending: Ending, *, at: float) -> None:
         """Record that a deployment's process died: its running event gets `ending`, the deployment is interrupted."""

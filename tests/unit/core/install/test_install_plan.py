@@ -9,7 +9,6 @@ import pytest
 
 from agent.core.deployment import FileExistsBehavior
 from agent.core.install_model import InstallPlan, Kind, Remove
-from agent.core.install_plan import summarize_plan
 
 if TYPE_CHECKING:
     from tests.unit.core.install.conftest import Host
@@ -227,7 +226,6 @@ def test_a_second_install_of_the_same_revision_does_nothing(host: Host) -> None:
     assert host.names(plan.unchanged) == ["a", "link", "web/b"]
     assert host.names(plan.kept_directories) == ["web"]
     assert plan.refreshed == ()
-    assert summarize_plan(plan) == "nothing to do, 3 unchanged"
 
 
 def test_only_a_time_that_differs_is_set_in_place(host: Host) -> None:
@@ -391,7 +389,6 @@ def test_a_recorded_tree_gives_way_to_a_file(host: Host) -> None:
     plan = host.plan()
     assert host.names(plan.replaced_trees) == host.names(plan.files) == ["x"]
     assert (plan.removals, plan.forgotten) == ((), ())
-    assert summarize_plan(plan) == "1 to write, 1 to remove"
 
 
 # Links on the host.
@@ -421,14 +418,3 @@ def test_a_link_of_somebody_else_above_a_destination_is_followed_with_a_warning(
     plan = host.plan(("a", "www"))
     assert host.names(plan.files) == ["disk/a"]
     assert "a symbolic link of uid 12345" in plan.warnings[0]
-
-
-def test_the_summary_names_only_what_there_is(host: Host) -> None:
-    host.pack("same", "new", "sub/new", "theirs")
-    host.install("same")
-    host.put("theirs")
-    host.put("old")
-    host.record("old")
-    host.behavior = RETAIN
-    summary = summarize_plan(host.plan())
-    assert summary == "2 to write, 1 directory to make, 1 to remove, 1 unchanged, 1 retained"
