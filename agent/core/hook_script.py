@@ -20,7 +20,7 @@ INHERITED = ("PATH", "LANG", "LANGUAGE", "LC_*", "TZ")
 CREDENTIALS = (
     "AWS_ACCESS_KEY*", "AWS_SECRET*", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL*",
     "AWS_SHARED_CREDENTIALS*", "AWS_WEB_IDENTITY*", "AWS_CONTAINER_*", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
-    "AWS_CONFIG_FILE", "GITHUB_TOKEN",
+    "AWS_CONFIG_FILE", "GITHUB_TOKEN", "*_GITHUB_TOKEN",
 )  # fmt: skip
 """Never handed on from the agent's environment, whatever `pass_env` says."""
 

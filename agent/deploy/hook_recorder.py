@@ -42,7 +42,7 @@ class HookRecorder:
 
         return Observer(
             started=lambda pid: listener(
-                ScriptStarted(event=event, location=location, pid=pid, timeout_s=script.timeout_s)
+                ScriptStarted(event=event, location=location, pid=pid, timeout_s=script.timeout_s, runas=script.runas)
             ),
             output=output,
             warned=lambda message, hint: listener(Warned(message=message, hint=hint)),

@@ -152,6 +152,8 @@ def test_configured_names_are_passed_but_never_credentials() -> None:
         "AWS_SECRET_KEY": "s",
         "AWS_SESSION_TOKEN": "t",
         "GITHUB_TOKEN": "g",
+        "AGENTCTL_GITHUB_TOKEN": "g",
+        "CODEDEPLOY_GITHUB_TOKEN": "g",
         "http_proxy": "p",
     }
     built = environment(inherited, passed=("*",))

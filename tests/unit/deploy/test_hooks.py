@@ -141,6 +141,8 @@ def test_a_script_runs_as_its_user_with_that_users_variables(event: Event, tmp_p
         folder.chmod(0o755)
     event.add("a.sh", 'echo "$(id -un) $USER $LOGNAME $SHELL"', runas="nobody", sudo=True)
     event.run()
+    (started,) = [one for one in event.told if isinstance(one, ScriptStarted)]
+    assert started.runas == "nobody"
     assert event.lines() == ["nobody nobody nobody /bin/sh"]
 
 
