@@ -44,5 +44,10 @@ setup(
             "types-requests",
         ],
     },
-    entry_points={"console_scripts": ["agentctl=agent.cli.main:main"]},
+    entry_points={
+        "console_scripts": [
+            "agentctl=agent.cli.main:main",
+            "codedeploy-local=agent.cli.main:main",  # main() looks at the name it was started under
+        ]
+    },
 )

@@ -194,6 +194,14 @@ def test_under_the_official_name_the_program_is_run_local(agentctl: Program, sit
     assert os.spawnve(os.P_WAIT, str(link), argv, dict(agentctl.environ)) == 0
 
 
+def test_the_official_name_is_installed_as_a_program_of_its_own(agentctl: Program, site: Site) -> None:
+    program = Path(agentctl.argv("run-local")[0]).with_name("codedeploy-local")
+    argv = [str(program), "--root-dir", str(agentctl.root), "-l", str(site.folder)]
+    run = subprocess.run(argv, env=agentctl.environ, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "The AppSpec is valid" in run.stdout
+
+
 def test_the_deployment_goes_on_when_nobody_reads_its_output_any_more(
     agentctl: Program, site: Site, until: Callable[[Callable[[], bool], str], None]
 ) -> None:
