@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agent.host.process_table import started_s
+from agent.host.process_table import is_alive
 from agent.journal.history import History
 from agent.journal.journal import Journal
 from agent.journal.rows import DeploymentRow, EventRow, State
@@ -10,7 +10,7 @@ from agent.journal.rows import DeploymentRow, EventRow, State
 
 def is_running(row: DeploymentRow) -> bool:
     """Say whether a live process works on the deployment."""
-    return row.state is State.RUNNING and started_s(row.owner.pid) == row.owner.started
+    return row.state is State.RUNNING and is_alive(row.owner.pid, row.owner.started)
 
 
 def as_it_is(row: DeploymentRow, journal: Journal) -> DeploymentRow:

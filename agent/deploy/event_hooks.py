@@ -12,6 +12,7 @@ from agent.deploy.archive_appspec import read_appspec
 from agent.deploy.context import Host
 from agent.deploy.hooks import HooksRequest, run_hooks
 from agent.deploy.selection import select_archive
+from agent.host.process_table import started_s
 from agent.journal.history import History
 
 
@@ -27,8 +28,10 @@ class ScriptRecorder:
     def watch(self, progress: Progress) -> None:
         """Take note of what the script runner tells its listener."""
         match progress:
-            case ScriptStarted():
-                self._script_seq = self._history.begin_script(self.event_seq, progress, at=time.time())
+            case ScriptStarted(pid=pid):
+                self._script_seq = self._history.begin_script(
+                    self.event_seq, progress, at=time.time(), pid_started=started_s(pid)
+                )
             case ScriptEnded(exit_code=exit_code, duration_s=duration_s):
                 self._history.end_script(self._script_seq, exit_code=exit_code, duration_s=duration_s)
             case _:

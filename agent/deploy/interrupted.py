@@ -12,6 +12,7 @@ from agent.core.layout import Layout
 from agent.deploy.recovery import recover_installs
 from agent.errors import DestinationLockedError, DiagnosticsCode
 from agent.host.lock import HostLock, overlap
+from agent.host.process_table import is_alive
 from agent.journal.history import Ending, History
 from agent.journal.installs import Installs
 from agent.journal.journal import Journal
@@ -28,6 +29,23 @@ def recover_host(journal: Journal, layout: Layout) -> tuple[str, ...]:
         AgentFault: the journal cannot be written.
     """
     return tuple(line for group_id in _groups(journal) for line in _recover_group(journal, layout, group_id))
+
+
+def check_orphans(journal: Journal, group_id: GroupId) -> None:
+    """Refuse to begin while a hook script of an interrupted deployment still runs: two of them would get in each
+    other's way.
+
+    Raises:
+        DestinationLockedError: one does.
+    """
+    for script in History(journal).scripts_without_end(group_id):
+        pid = script.owner.pid
+        if is_alive(pid, script.owner.started):
+            raise DestinationLockedError(
+                f"hook script {script.location!r} of deployment {script.deployment_id}, which was interrupted, still"
+                f" runs (pid {pid})",
+                hint=f"wait for its end, or end it and what it started with `kill -- -{pid}`; then deploy again",
+            )
 
 
 def check_unfinished(journal: Journal, group_id: GroupId, destinations: Sequence[bytes]) -> None:

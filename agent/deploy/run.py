@@ -12,7 +12,7 @@ from agent.core.lifecycle import ON_FAILURE
 from agent.core.progress import Warned
 from agent.deploy.context import STOP_EVENTS, Host, RunSettings
 from agent.deploy.executor import Executor
-from agent.deploy.interrupted import recover_host
+from agent.deploy.interrupted import check_orphans, recover_host
 from agent.deploy.recovery import recover_installs
 from agent.deploy.retention import prune_revisions
 from agent.errors import DiagnosticsCode, InstallError
@@ -43,7 +43,7 @@ def run_deployment(deployment: Deployment, events: Sequence[str], host: Host) ->
     What an earlier process left half-done on this host is recovered first.
 
     Raises:
-        DestinationLockedError: another process works on the deployment group.
+        DestinationLockedError: another process works on the deployment group, or an orphaned script of it runs on.
         InstallError: what an earlier process left of this group can be neither completed nor undone.
         AgentFault: the journal cannot be used.
     """
@@ -54,6 +54,7 @@ def run_deployment(deployment: Deployment, events: Sequence[str], host: Host) ->
         # Whoever held the group a moment ago may have been killed since.
         for line in recover_installs(host.journal, group_id=deployment.group_id):
             host.listener(Warned(message=f"recovered: {line}"))
+        check_orphans(host.journal, deployment.group_id)
         history = History(host.journal)
         owner = Owner(pid=os.getpid(), started=started_s(os.getpid()) or 0.0)
         folder = host.folder(deployment).path

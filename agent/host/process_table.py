@@ -57,6 +57,12 @@ def started_s(pid: int) -> float | None:
     return None if entry is None else entry.id.started_ticks / _TICKS_PER_SECOND
 
 
+def is_alive(pid: int, started: float) -> bool:
+    """Say whether `pid` is still the process that was started `started` seconds after boot, and runs."""
+    entry = read_entry(pid)
+    return entry is not None and not entry.is_dead and entry.id.started_ticks / _TICKS_PER_SECOND == started
+
+
 def read_table() -> dict[int, ProcessEntry]:
     """Return every process this user may see, by pid."""
     entries = (read_entry(int(name)) for name in os.listdir("/proc") if name.isdecimal())

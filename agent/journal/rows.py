@@ -19,7 +19,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """The process that works on a deployment; `started`, the kernel's start time, tells a reused pid apart."""
+    """A process that does some of the work; `started`, the kernel's start time, tells a reused pid apart."""
 
     pid: int
     started: float
@@ -71,6 +71,15 @@ class ScriptRow:
     started_at: float
     duration_s: float | None
     exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenScript:
+    """A hook script whose end is not on record; `owner` is the script's own process."""
+
+    deployment_id: DeploymentId
+    location: str
+    owner: Owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,10 +46,11 @@ MIGRATIONS: tuple[str, ...] = (
         location TEXT NOT NULL,
         runas TEXT,
         timeout_s INTEGER NOT NULL,
+        pid INTEGER NOT NULL,                -- of the script itself; means something only beside its start time
+        pid_started REAL,
         started_at REAL NOT NULL,
-        duration_s REAL,
-        exit_code INTEGER,
-        outcome TEXT
+        duration_s REAL,                     -- NULL while it runs, and for ever when its worker died meanwhile
+        exit_code INTEGER
     );
     CREATE INDEX script_by_event ON script (event_seq);
 

@@ -278,10 +278,10 @@ def test_what_the_appspec_asks_for_is_written_down(site: Site) -> None:
 
 
 @pytest.fixture
-def killed_in(site: Site) -> Callable[[str], None]:
-    """Kill a `run-local` while it runs a script of the given event."""
+def orphaned_in(site: Site) -> Callable[[str], int]:
+    """Kill a `run-local` while it runs a script of the given event; returns the pid of the script, which runs on."""
 
-    def kill(event: str) -> None:
+    def kill(event: str) -> int:
         bundle = site.bundle("killed", {event: 'echo up >> "$TRACE"; sleep 60'})
         config = site.base / "agent.yml"
         config.write_text(f"root_dir: {site.base / 'root'}\nhook_environment: {{TRACE: {site.trace}}}\n")
@@ -296,9 +296,15 @@ def killed_in(site: Site) -> Callable[[str], None]:
         (script,) = (int(pid) for pid in _children(child.pid))
         child.kill()
         child.wait()
-        os.kill(script, signal.SIGKILL)
+        return script
 
     return kill
+
+
+@pytest.fixture
+def killed_in(orphaned_in: Callable[[str], int]) -> Callable[[str], None]:
+    """Kill a `run-local` and the script of the given event that it runs."""
+    return lambda event: os.killpg(orphaned_in(event), signal.SIGKILL)
 
 
 def _children(pid: int) -> list[str]:
@@ -321,6 +327,19 @@ def test_the_next_deployment_recovers_what_a_killed_one_left(site: Site, killed_
     assert site.deploy("2").state is State.SUCCEEDED
     assert any("interrupted in BeforeInstall" in warning for warning in site.warnings())
     assert (site.site / "page").read_text() == "2"
+
+
+def test_a_script_that_outlived_its_deployment_is_not_joined_by_another(
+    site: Site, orphaned_in: Callable[[str], int]
+) -> None:
+    script = orphaned_in("BeforeInstall")
+    try:
+        with pytest.raises(DestinationLockedError, match=f"'BeforeInstall' of deployment .* still runs .pid {script}"):
+            site.deploy("2")
+    finally:
+        os.killpg(script, signal.SIGKILL)
+    assert not site.site.exists()
+    assert site.deploy("3").state is State.SUCCEEDED
 
 
 def test_a_live_deployment_is_not_recovered(site: Site) -> None:

@@ -120,7 +120,7 @@ def test_events_and_scripts_keep_their_order(history: History) -> None:
     script = ScriptStarted(event="", location="a.sh", pid=1, timeout_s=5, runas="www")
     for name in ("BeforeInstall", "AfterInstall"):
         event = history.begin_event(ID, name, at=1.0)
-        run = history.begin_script(event, script, at=1.0)
+        run = history.begin_script(event, script, at=1.0, pid_started=2.0)
         history.end_script(run, exit_code=3, duration_s=0.5)
         ending = Ending(state=State.FAILED, code=4, message="no", hint="mend", script="a.sh", log_tail="t")
         history.end_event(event, ending, at=2.0, duration_s=1.0)
