@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from agent.aws.session import AwsSettings, region_from
+from agent.aws.session import AwsSettings, credentials_from, region_from
 from agent.core.layout import Layout
 from agent.core.network import NetworkSettings, proxy_rules
 from agent.core.retention import RetentionLimits
@@ -142,6 +142,9 @@ def _fetch_options(keys: "_Keys", environ: Mapping[str, str]) -> FetchOptions:
     )
     return FetchOptions(
         aws=AwsSettings(
+            credentials=keys.take(
+                "credentials", lambda value: credentials_from(_text(value), environ), AwsSettings().credentials
+            ),
             region=region_from(keys.take("region", _text, None), environ),
             s3_endpoint_override=keys.take("s3_endpoint_override", _text, None),
             use_fips=keys.take("use_fips_mode", _boolean, default=False),
@@ -151,6 +154,7 @@ def _fetch_options(keys: "_Keys", environ: Mapping[str, str]) -> FetchOptions:
         network=NetworkSettings(proxy=proxy_rules(keys.take("proxy_uri", _text, None), environ), ca_bundle=ca_bundle),
         github_token=_github_token(keys, environ),
         github_api=keys.take("github_api", _text, FetchOptions().github_api),
+        netrc=keys.take("netrc_file", _path, None),
         limits=replace(limits, max_bytes=keys.take("bundle_max_size", _size, limits.max_bytes)),
     )
 

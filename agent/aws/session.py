@@ -77,6 +77,31 @@ def region_from(explicit: str | None, environ: Mapping[str, str]) -> str | None:
     return explicit or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
 
 
+def credentials_from(text: str, environ: Mapping[str, str]) -> CredentialSource:
+    """Return the source that a configuration names: `chain`, `instance`, `environment`, `anonymous`, `profile:NAME` or
+    `file:PATH` (absolute).
+
+    Raises:
+        ValueError: none of them.
+        ConfigError: `environment` without keys in it.
+    """
+    match text.partition(":"):
+        case ("chain", "", _):
+            return CredentialChain()
+        case ("instance", "", _):
+            return InstanceProfile()
+        case ("environment", "", _):
+            return keys_from_environment(environ)
+        case ("anonymous", "", _):
+            return Anonymous()
+        case ("profile", ":", name) if name:
+            return NamedProfile(name=name)
+        case ("file", ":", path) if path.startswith("/"):
+            return SessionFile(path=Path(path))
+        case _:
+            raise ValueError("chain, instance, environment, anonymous, profile:NAME or file:/PATH")
+
+
 def keys_from_environment(environ: Mapping[str, str]) -> StaticKeys:
     """Return the keys of AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.aws.session import InstanceProfile, NamedProfile
 from agent.config import Config, load_config, read_token, with_root_dir
 from agent.core.secret import Secret
 from agent.errors import ConfigError
@@ -59,6 +60,9 @@ def test_the_official_file_is_read_as_it_is(tmp_path: Path) -> None:
             "run.hooks.deployments_log",
             Path("/r/deployment-logs/p-deployments.log"),
         ),
+        ("credentials: instance", "run.fetch.aws.credentials", InstanceProfile()),
+        ("credentials: profile:deploy", "run.fetch.aws.credentials", NamedProfile(name="deploy")),
+        ("netrc_file: /etc/netrc", "run.fetch.netrc", Path("/etc/netrc")),
         ("region: eu-west-1", "run.fetch.aws.region", "eu-west-1"),
         ("s3_endpoint_override: https://s3.local", "run.fetch.aws.s3_endpoint_override", "https://s3.local"),
         ("use_fips_mode: true", "run.fetch.aws.use_fips", True),

@@ -1,8 +1,21 @@
 """Where settings for AWS come from."""
 
+from pathlib import Path
+
 import pytest
 
-from agent.aws.session import StaticKeys, keys_from_environment, region_from
+from agent.aws.session import (
+    Anonymous,
+    CredentialChain,
+    CredentialSource,
+    InstanceProfile,
+    NamedProfile,
+    SessionFile,
+    StaticKeys,
+    credentials_from,
+    keys_from_environment,
+    region_from,
+)
 from agent.core.secret import Secret
 from agent.errors import ConfigError
 
@@ -37,3 +50,24 @@ def test_half_a_pair_of_keys_is_refused() -> None:
 def test_keys_do_not_show() -> None:
     environ = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_SESSION_TOKEN": "hunter3"}
     assert "hunter" not in repr(keys_from_environment(environ))
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("chain", CredentialChain()),
+        ("instance", InstanceProfile()),
+        ("environment", StaticKeys(access_key_id="A", secret_access_key=Secret("S"))),
+        ("anonymous", Anonymous()),
+        ("profile:two:parts", NamedProfile(name="two:parts")),
+        ("file:/run/session", SessionFile(path=Path("/run/session"))),
+    ],
+)
+def test_a_configuration_names_the_source_of_credentials(text: str, source: CredentialSource) -> None:
+    assert credentials_from(text, {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S"}) == source
+
+
+@pytest.mark.parametrize("text", ["", "role", "profile:", "profile", "file:session", "instance:x"])
+def test_an_unknown_source_of_credentials_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="chain, instance, environment, anonymous, profile:NAME or file:/PATH"):
+        credentials_from(text, {})
