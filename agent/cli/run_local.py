@@ -181,7 +181,7 @@ def expand_option(argument: str, known: "Sequence[str]") -> str:
 )
 @click.option("--s3-endpoint", default=None, metavar="URL", help="Another endpoint for S3.")
 @click.option("--region", default=None, metavar="NAME", help="AWS region of the bucket.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do none of it.")
 @click.option("--shell-on-failure", is_flag=True, help="After a failed script, open a shell where it stood.")
 @click.option("--plain", is_flag=True, help="Plain lines on a terminal, too.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of text.")
