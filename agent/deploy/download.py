@@ -69,6 +69,7 @@ def _record(deployment: Deployment, host: Host, fetched: FetchedBundle | None, u
             "sha256": fetched.sha256,
             "etag": fetched.etag,
             "version": fetched.version,
+            "commit": fetched.commit,
         }
     History(host.journal).record_bundle(deployment.deployment_id, facts)
 

@@ -78,4 +78,4 @@ def bundle_facts(deployment: Deployment, host: Host) -> BundleFacts:
     """What was observed of the bundle when this deployment fetched it; nothing before that."""
     row = History(host.journal).deployment(deployment.deployment_id)
     known = json.loads(row.bundle) if row is not None and row.bundle else {}
-    return BundleFacts(etag=known.get("etag"), version=known.get("version"))
+    return BundleFacts(etag=known.get("etag"), version=known.get("version"), commit=known.get("commit"))

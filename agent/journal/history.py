@@ -112,7 +112,7 @@ class History:
             )
 
     def record_bundle(self, deployment_id: DeploymentId, facts: Mapping[str, object]) -> None:
-        """Remember what was downloaded: `type`, `size_bytes`, `sha256`, `etag`, `version`."""
+        """Remember what was downloaded: `type`, `size_bytes`, `sha256`, `etag`, `version`, `commit`."""
         with self._journal.transaction() as connection:
             connection.execute(
                 "UPDATE deployment SET bundle = ? WHERE deployment_id = ?", (json.dumps(dict(facts)), deployment_id)

@@ -1,6 +1,10 @@
 """Bundles that GitHub makes of a repository at a commit: address, token, rate limits."""
 
+import gzip
+import re
 import time
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +20,9 @@ from agent.sources.transfer import transfer
 from agent.sources.trust import trusted_authorities
 from agent.sources.web import WebRemote, open_session, retry_after_s
 
+_COMMENT = re.compile(rb"\d+ comment=([0-9a-f]{40})\n")
+_TAR_BLOCK = 512
+_ZIP_END_BYTES = 22
 _FORMATS = {BundleType.TAR: "tarball", BundleType.ZIP: "zipball"}
 
 
@@ -35,7 +42,7 @@ def fetch_github(
             what=what,
             explain=_Explain(has_token=options.github_token is not None),
         )
-        return transfer(remote, into, options, progress=progress)
+        return replace(transfer(remote, into, options, progress=progress), commit=archived_commit(into))
 
 
 def archive_url(api: str, revision: GitHubRevision) -> str:
@@ -47,6 +54,32 @@ def archive_url(api: str, revision: GitHubRevision) -> str:
         )
     names = quote(revision.account, safe=""), quote(revision.repository, safe="")
     return f"{api.rstrip('/')}/repos/{names[0]}/{names[1]}/{packed}/{quote(revision.commit)}"
+
+
+def archived_commit(bundle: Path) -> str | None:
+    """Return the commit that `git archive` notes in what it makes; None when it is not there.
+
+    In a tar it is the comment of a global header before the first member, in a zip the comment of the whole.
+    """
+    with open(bundle, "rb") as file:
+        if file.read(2) == b"PK":
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _ZIP_END_BYTES - 40))
+            end = file.read()
+            found = re.fullmatch(rb"PK\x05\x06.{18}([0-9a-f]{40})", end, re.DOTALL)
+        else:
+            found = _COMMENT.match(_first_blocks(bundle), _TAR_BLOCK)
+    return found[1].decode() if found else None
+
+
+def _first_blocks(bundle: Path) -> bytes:
+    try:
+        with gzip.open(bundle) as file:
+            blocks = file.read(2 * _TAR_BLOCK)
+    except (OSError, EOFError, zlib.error):  # unpacking says what is wrong with it
+        return b""
+    is_global_header = blocks[156:157] == b"g"
+    return blocks if is_global_header else b""
 
 
 class _TokenAuth(AuthBase):

@@ -44,10 +44,14 @@ class FetchOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedBundle:
-    """A whole, verified bundle. `sha256` is None where nobody named or sent one; `etag` has no quotes."""
+    """A whole, verified bundle. `sha256` is None where nobody named or sent one; `etag` has no quotes.
+
+    `commit` is the one GitHub made the bundle from, where the bundle says so.
+    """
 
     path: Path
     size_bytes: int
     sha256: str | None = None
     etag: str | None = None
     version: str | None = None
+    commit: str | None = None

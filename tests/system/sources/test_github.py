@@ -1,14 +1,23 @@
 """Bundles from GitHub, by a server of ours that answers as its API does."""
 
+import io
+import tarfile
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.core.deployment import Deployment, DeploymentId, GroupId
+from agent.core.layout import Layout
 from agent.core.network import ProxyRules
 from agent.core.revision import BundleType, GitHubRevision
 from agent.core.secret import Secret
+from agent.deploy.context import Host, RunSettings
+from agent.deploy.download import download_bundle
+from agent.deploy.event_hooks import bundle_facts
+from agent.deploy.hooks import HookSettings
 from agent.errors import (
     BundleError,
     BundleNotFoundError,
@@ -17,6 +26,9 @@ from agent.errors import (
     SpecificationError,
     ThrottledError,
 )
+from agent.journal.history import History
+from agent.journal.journal import Journal
+from agent.journal.rows import Owner
 
 TARBALL = "/repos/acme/shop/tarball/v1"
 
@@ -141,3 +153,34 @@ def test_the_proxy_is_used(site: Any, page: Any, github: Any, forward_proxy: Any
         network=replace(github.options.network, proxy=proxy),
     )
     assert forward_proxy.asked == [f"api.example:{site.port}"]
+
+
+def test_hook_scripts_are_told_the_commit_that_was_downloaded(
+    site: Any, page: Any, github: Any, tmp_path: Path
+) -> None:
+    site.pages[TARBALL] = page(tarball(commit_id="0123456789abcdef0123456789abcdef01234567"))
+    deployment = Deployment(
+        deployment_id=DeploymentId("d-1"),
+        group_id=GroupId("shop"),
+        group_name="shop",
+        application="shop",
+        revision=commit("v1"),
+    )
+    settings = RunSettings(layout=Layout(tmp_path / "root"), hooks=HookSettings(), fetch=github.options)
+    with Journal.open(tmp_path / "journal.db") as journal:
+        host = Host(journal=journal, settings=settings)
+        History(journal).begin_deployment(deployment, folder="", owner=Owner(pid=1, started=0), at=0)
+        assert bundle_facts(deployment, host).commit is None
+        download_bundle(deployment, host)
+        assert bundle_facts(deployment, host).commit == "0123456789abcdef0123456789abcdef01234567"
+
+
+def tarball(*, commit_id: str) -> bytes:
+    """A bundle as GitHub makes one: the commit in a global header, everything below one folder."""
+    made = io.BytesIO()
+    appspec = b"version: 0.0\nos: linux\n"
+    with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": commit_id}) as tar:
+        member = tarfile.TarInfo("acme-shop-0123456/appspec.yml")
+        member.size = len(appspec)
+        tar.addfile(member, io.BytesIO(appspec))
+    return made.getvalue()
