@@ -28,6 +28,7 @@ from agent.deploy.interrupted import recover_host
 from agent.deploy.run import RunResult, run_deployment
 from agent.errors import DestinationLockedError, DiagnosticsCode, InstallError
 from agent.host.lock import HostLock
+from agent.host.process_table import read_entry
 from agent.journal.history import History
 from agent.journal.installs import Installs
 from agent.journal.journal import Journal
@@ -304,7 +305,15 @@ def orphaned_in(site: Site) -> Callable[[str], int]:
 @pytest.fixture
 def killed_in(orphaned_in: Callable[[str], int]) -> Callable[[str], None]:
     """Kill a `run-local` and the script of the given event that it runs."""
-    return lambda event: os.killpg(orphaned_in(event), signal.SIGKILL)
+    return lambda event: _end(orphaned_in(event))
+
+
+def _end(script: int) -> None:
+    os.killpg(script, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while (entry := read_entry(script)) is not None and not entry.is_dead:
+        assert time.monotonic() < deadline, "the script did not end"
+        time.sleep(0.01)
 
 
 def _children(pid: int) -> list[str]:
@@ -337,7 +346,7 @@ def test_a_script_that_outlived_its_deployment_is_not_joined_by_another(
         with pytest.raises(DestinationLockedError, match=f"'BeforeInstall' of deployment .* still runs .pid {script}"):
             site.deploy("2")
     finally:
-        os.killpg(script, signal.SIGKILL)
+        _end(script)
     assert not site.site.exists()
     assert site.deploy("3").state is State.SUCCEEDED
 
