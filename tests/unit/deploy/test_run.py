@@ -223,6 +223,16 @@ def test_an_old_revision_that_resists_is_a_warning(site: Site) -> None:
         subprocess.run(["chattr", "-i", stuck], check=True)
 
 
+def test_nothing_is_deleted_while_it_cannot_be_told_what_must_stay(site: Site) -> None:
+    site.settings = replace(site.settings, retention=RetentionLimits(max_revisions=1))
+    site.deploy("1")
+    pointer = site.settings.layout.most_recent_install(GROUP)
+    spoil = f"rm {pointer} && mkdir {pointer}"
+    assert site.deploy("2", ValidateService=spoil).state is State.SUCCEEDED
+    assert any("old revisions not deleted" in warning for warning in site.warnings())
+    assert sorted(os.listdir(site.base / "root/blog")) == ["d-1", "d-2"]
+
+
 def test_stop_ends_the_script_and_is_recorded_as_cancelled(site: Site) -> None:
     def stop_at_script(progress: Progress) -> None:
         if isinstance(progress, ScriptStarted):
@@ -291,7 +301,7 @@ def orphaned_in(site: Site) -> Callable[[str], int]:
             stdout=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 30
-        while not site.traced():
+        while not (site.traced() and History(site.journal).scripts_without_end(GROUP)):
             assert time.monotonic() < deadline, "the script did not start"
             time.sleep(0.01)
         (script,) = (int(pid) for pid in _children(child.pid))
