@@ -17,13 +17,17 @@ from agent.journal.journal import Journal
 def prune_revisions(
     layout: Layout, group_id: GroupId, journal: Journal, *, limits: RetentionLimits, listener: Listener
 ) -> tuple[str, ...]:
-    """Delete what exceeds `limits` and return the folders' names; a folder that resists is a warning, no failure.
+    """Delete what exceeds `limits` and return the folders' names; whatever resists is a warning, no failure.
 
     The last good deployment, the one whose files are installed and the one unpacked last always stay.
     """
     history = History(journal)
-    protected = frozenset(_protected(layout, group_id, history))
-    folders = _folders(layout.group(group_id), history, group_id, measured=limits.max_bytes or limits.max_inodes)
+    try:
+        protected = frozenset(_protected(layout, group_id, history))
+        folders = _folders(layout.group(group_id), history, group_id, measured=limits.max_bytes or limits.max_inodes)
+    except OSError as exc:  # who cannot tell what must stay deletes nothing
+        listener(Warned(message=f"old revisions not deleted: {exc}", hint="mend that path; the next deployment tries"))
+        return ()
     removed = []
     for name in choose_removals(folders, protected, limits):
         path = layout.group(group_id) / name
