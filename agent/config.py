@@ -31,18 +31,23 @@ USER_ROOT_DIR = Path("deploy-agent/deployment-root")
 """Below XDG_STATE_HOME: where a user without root's rights deploys unless a configuration says otherwise."""
 
 ACCEPTED_UNUSED = frozenset({
-    "pid_dir", "verbose", "wait_between_runs", "wait_after_error", "log_aws_wire", "disable_imds_v1",
+    "pid_dir", "verbose", "wait_between_runs", "wait_after_error", "log_aws_wire",
     "enable_auth_policy", "deploy_control_endpoint", "on_premises_config_file", "ongoing_deployment_tracking",
     "kill_agent_max_wait_time_seconds", "http_read_timeout", "wait_after_throttle_error",
     "wait_after_connection_problem", "children", "wait_between_spawning_children", "max_runs_per_worker", "user",
     "group", "codedeploy_test_profile", "shared_dir", "instance_service_region", "instance_service_endpoint",
     "instance_service_port", "plugins", "log_dir", "enable_archive_reuse", "enable_command_port",
-    "disable_core_dumps", "reject_symlinks_in_bundle", "reject_path_traversal_in_bundle",
-    "reject_unsafe_permissions_in_bundle", "reject_unconfined_selinux_in_bundle", "reject_symlink_permission_targets",
-    "restrict_agent_dir_permissions", "restrict_log_dir_permissions", "restrict_hook_env_to_allowlist",
-    "strip_loader_env_in_hooks", "disable_powershell_profile_in_hooks", "ignore_ownership_in_bundle",
+    "disable_core_dumps", "reject_path_traversal_in_bundle", "reject_symlink_permission_targets",
+    "restrict_hook_env_to_allowlist", "strip_loader_env_in_hooks", "disable_powershell_profile_in_hooks",
+    "ignore_ownership_in_bundle",
 })  # fmt: skip
-"""Keys of the official agents that say nothing to `agentctl`: no warning, no effect."""
+"""Keys of the official agents that say nothing to `agentctl`, or what it does anyway: no warning, no effect."""
+
+NOT_OFFERED = frozenset({
+    "reject_symlinks_in_bundle", "reject_unsafe_permissions_in_bundle", "reject_unconfined_selinux_in_bundle",
+    "restrict_agent_dir_permissions", "restrict_log_dir_permissions",
+})  # fmt: skip
+"""Protections of the official agents that we do not have: whoever switches one on is told."""
 
 _SIZE_UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4,
                "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}  # fmt: skip
@@ -70,7 +75,7 @@ def load_config(file: Path | None, environ: Mapping[str, str]) -> Config:
     keys = _Keys(source, {} if source is None else _read(source))
     layout = Layout(_root_dir(keys, environ, is_explicit=file is not None))
     run = _run_settings(keys, layout, environ)
-    return Config(source=source, layout=layout, run=run, warnings=keys.unknown())
+    return Config(source=source, layout=layout, run=run, warnings=keys.warnings())
 
 
 def with_root_dir(config: Config, root_dir: Path) -> Config:
@@ -150,6 +155,7 @@ def _fetch_options(keys: "_Keys", environ: Mapping[str, str]) -> FetchOptions:
             use_fips=keys.take("use_fips_mode", _boolean, default=False),
             use_dualstack=keys.take("use_dualstack", _boolean, default=False),
             path_style=keys.take("s3_path_style", _boolean, None),
+            allow_imds_v1=not keys.take("disable_imds_v1", _boolean, default=False),
         ),
         network=NetworkSettings(proxy=proxy_rules(keys.take("proxy_uri", _text, None), environ), ca_bundle=ca_bundle),
         github_token=_github_token(keys, environ),
@@ -215,10 +221,12 @@ class _Keys:
                 f"{self.source}: {key}: {value!r} is not {exc}", hint="see docs/configuration.md"
             ) from exc
 
-    def unknown(self) -> tuple[str, ...]:
-        """Return a warning for every key that nobody knows, with the nearest one that somebody does."""
-        known = self._known | ACCEPTED_UNUSED
-        return tuple(self._unknown(key, known) for key in self.values if key not in known)
+    def warnings(self) -> tuple[str, ...]:
+        """Return one for every key that nobody knows, with the nearest one that somebody does, or that we lack."""
+        known = self._known | ACCEPTED_UNUSED | NOT_OFFERED
+        unknown = (self._unknown(key, known) for key in self.values if key not in known)
+        lacking = (key for key in sorted(NOT_OFFERED) if self.values.get(key) is True)
+        return (*unknown, *(f"{self.source}: {key}: this agent has no such protection" for key in lacking))
 
     def _unknown(self, key: str, known: set[str]) -> str:
         near = difflib.get_close_matches(key, known, n=1)

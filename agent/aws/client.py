@@ -96,25 +96,33 @@ def _session(settings: AwsSettings) -> botocore.session.Session:
     source = settings.credentials
     match source:
         case CredentialChain() | Anonymous():
-            return botocore.session.Session()
+            return _without_v1(botocore.session.Session(), settings)
         case NamedProfile(name=name):
-            return botocore.session.Session(profile=name)
+            return _without_v1(botocore.session.Session(profile=name), settings)
         case InstanceProfile() | StaticKeys() | SessionFile():
             session = botocore.session.Session(session_vars=_ISOLATED)
-            session.register_component("credential_provider", CredentialResolver([provider_for(source)]))
+            session.register_component(
+                "credential_provider", CredentialResolver([provider_for(source, allow_imds_v1=settings.allow_imds_v1)])
+            )
             return session
+
+
+def _without_v1(session: botocore.session.Session, settings: AwsSettings) -> botocore.session.Session:
+    if not settings.allow_imds_v1:
+        session.set_config_variable("ec2_metadata_v1_disabled", True)
+    return session
 
 
 def _found_region(settings: AwsSettings, session: botocore.session.Session) -> str | None:
     """Ask whoever gave the credentials: the user's profile, or the metadata service for an instance's role."""
     source = settings.credentials
     if isinstance(source, InstanceProfile):
-        return instance_region(source)
+        return instance_region(source, allow_imds_v1=settings.allow_imds_v1)
     if not _is_users_own(settings):
         return None
     found: str | None = session.get_config_variable("region")
     if found is None and getattr(session.get_credentials(), "method", "") == "iam-role":
-        return instance_region(InstanceProfile())
+        return instance_region(InstanceProfile(), allow_imds_v1=settings.allow_imds_v1)
     return found
 
 

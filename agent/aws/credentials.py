@@ -17,21 +17,21 @@ _METADATA_TRIES = 3
 _LARGEST_FILE = 1 << 20
 
 
-def provider_for(source: InstanceProfile | StaticKeys | SessionFile) -> CredentialProvider:
+def provider_for(source: InstanceProfile | StaticKeys | SessionFile, *, allow_imds_v1: bool) -> CredentialProvider:
     """Return the one provider that stands for `source`."""
     match source:
         case InstanceProfile():
-            return InstanceMetadataProvider(iam_role_fetcher=_RoleFetcher(source))
+            return InstanceMetadataProvider(iam_role_fetcher=_RoleFetcher(source, allow_v1=allow_imds_v1))
         case StaticKeys():
             return _Fixed(_keys(source))
         case SessionFile():
             return _Fixed(FileCredentials(source))
 
 
-def instance_region(source: InstanceProfile) -> str | None:
+def instance_region(source: InstanceProfile, *, allow_imds_v1: bool) -> str | None:
     """Return the region the metadata service names, None when it does not answer."""
     try:
-        return _RegionFetcher(source).region()
+        return _RegionFetcher(source, allow_v1=allow_imds_v1).region()
     except BotoCoreError:
         return None
 
@@ -52,13 +52,13 @@ class _Fixed(CredentialProvider):  # type: ignore[misc]  # botocore has no types
 class _Straight(IMDSFetcher):  # type: ignore[misc]  # botocore has no types
     """Asks the metadata service, which is link-local, without the proxy an environment may name."""
 
-    def __init__(self, source: InstanceProfile) -> None:
+    def __init__(self, source: InstanceProfile, *, allow_v1: bool) -> None:
         super().__init__(
             timeout=_METADATA_TIMEOUT_S,
             num_attempts=_METADATA_TRIES,
             base_url=source.endpoint,
             env=_NO_ENVIRONMENT,
-            config={"ec2_metadata_v1_disabled": not source.allow_v1},
+            config={"ec2_metadata_v1_disabled": not allow_v1},
         )
         self._session = URLLib3Session(timeout=_METADATA_TIMEOUT_S)
 

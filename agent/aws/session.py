@@ -13,10 +13,9 @@ from agent.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceProfile:
-    """Only the instance's own role, from the metadata service (version 2 of it unless `allow_v1`)."""
+    """Only the instance's own role, from the metadata service."""
 
     endpoint: str = "http://169.254.169.254"
-    allow_v1: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +61,7 @@ class AwsSettings:
 
     `s3_endpoint_override` wins over `use_fips` and `use_dualstack`, as in the official agent.
     `path_style` None lets the AWS rules decide; with an override, path style is the default.
+    `allow_imds_v1` lets the metadata service be asked without a token when it gives none.
     """
 
     credentials: CredentialSource = field(default_factory=CredentialChain)
@@ -70,6 +70,7 @@ class AwsSettings:
     use_fips: bool = False
     use_dualstack: bool = False
     path_style: bool | None = None
+    allow_imds_v1: bool = True
 
 
 def region_from(explicit: str | None, environ: Mapping[str, str]) -> str | None:

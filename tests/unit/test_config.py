@@ -62,6 +62,7 @@ def test_the_official_file_is_read_as_it_is(tmp_path: Path) -> None:
         ),
         ("credentials: instance", "run.fetch.aws.credentials", InstanceProfile()),
         ("credentials: profile:deploy", "run.fetch.aws.credentials", NamedProfile(name="deploy")),
+        ("disable_imds_v1: true", "run.fetch.aws.allow_imds_v1", False),
         ("netrc_file: /etc/netrc", "run.fetch.netrc", Path("/etc/netrc")),
         ("region: eu-west-1", "run.fetch.aws.region", "eu-west-1"),
         ("s3_endpoint_override: https://s3.local", "run.fetch.aws.s3_endpoint_override", "https://s3.local"),
@@ -119,6 +120,13 @@ def test_a_missing_file_that_was_named_is_an_error(tmp_path: Path) -> None:
 def test_an_unknown_key_warns_with_the_nearest_known_one(tmp_path: Path) -> None:
     (warning,) = load(tmp_path, "max_revision: 3").warnings
     assert "unknown key 'max_revision', did you mean 'max_revisions" in warning
+
+
+def test_a_protection_of_the_official_agent_that_is_lacking_here_is_told(tmp_path: Path) -> None:
+    text = "reject_symlinks_in_bundle: {}\nreject_path_traversal_in_bundle: true\n"
+    (warning,) = load(tmp_path, text.format("true")).warnings
+    assert warning.endswith("reject_symlinks_in_bundle: this agent has no such protection")
+    assert load(tmp_path, text.format("false")).warnings == ()
 
 
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:

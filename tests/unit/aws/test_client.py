@@ -110,13 +110,18 @@ def test_a_useless_session_file_is_reported_without_its_content(tmp_path: Path, 
 
 
 class Metadata(http.server.BaseHTTPRequestHandler):
-    """Answers as version 2 of the service does for an instance with a role."""
+    """Answers as the service does for an instance with a role."""
+
+    has_tokens = True
 
     def do_PUT(self) -> None:
-        self._send("a-token")
+        if self.has_tokens:
+            self._send("a-token")
+        else:
+            self.send_error(403)
 
     def do_GET(self) -> None:
-        if self.headers.get("X-aws-ec2-metadata-token") != "a-token":
+        if self.has_tokens and self.headers.get("X-aws-ec2-metadata-token") != "a-token":
             self.send_error(401)
             return
         keys = (
@@ -141,12 +146,27 @@ class Metadata(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class OldMetadata(Metadata):
+    """Knows version 1 only."""
+
+    has_tokens = False
+
+
 @pytest.fixture
 def metadata() -> Iterator[InstanceProfile]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
+    yield from serve(Metadata)
+
+
+@pytest.fixture
+def old_metadata() -> Iterator[InstanceProfile]:
+    yield from serve(OldMetadata)
+
+
+def serve(handler: type[Metadata]) -> Iterator[InstanceProfile]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        yield InstanceProfile(endpoint=f"http://127.0.0.1:{server.server_address[1]}", allow_v1=False)
+        yield InstanceProfile(endpoint=f"http://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
         thread.join()
 
@@ -167,3 +187,22 @@ def test_an_instance_profile_gives_keys_and_region_whatever_the_environment_says
     url, signature = request_of(AwsSettings(credentials=metadata))
     assert "Credential=FROMROLE/" in signature
     assert url == "https://builds.s3.ap-south-2.amazonaws.com/k"
+
+
+def test_version_1_of_the_metadata_service_is_asked_unless_that_is_switched_off(old_metadata: InstanceProfile) -> None:
+    _, signature = request_of(AwsSettings(credentials=old_metadata))
+    assert "Credential=FROMROLE/" in signature
+    with pytest.raises(ConfigError, match="IMDSv1 has been disabled"):
+        request_of(AwsSettings(credentials=old_metadata, allow_imds_v1=False))
+
+
+def test_the_chain_is_told_to_leave_version_1_alone(old_metadata: InstanceProfile, monkeypatch: Any) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_EC2_METADATA_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", old_metadata.endpoint)
+    _, signature = request_of(AwsSettings(region="eu-west-1"))
+    assert "Credential=FROMROLE/" in signature
+    with pytest.raises(ConfigError, match="IMDSv1 has been disabled"):
+        request_of(AwsSettings(region="eu-west-1", allow_imds_v1=False))
