@@ -1,5 +1,6 @@
 """`agentctl run-local`: deploys a bundle in the foreground. Takes the official `codedeploy-local`'s options."""
 
+import gc
 import os
 import sys
 import threading
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from agent.core.secret import Secret
     from agent.deploy.context import RunSettings
     from agent.host.script import ScriptRequest
+
+GC_THRESHOLD = 100_000
+"""New containers between two collections: a plan of many files makes as many, and none of them is garbage."""
 
 TOKEN_VARIABLES = ("AGENTCTL_GITHUB_TOKEN", "CODEDEPLOY_GITHUB_TOKEN", "GITHUB_TOKEN")
 
@@ -288,6 +292,8 @@ def _deploy(deployment: "Deployment", events: "Sequence[str]", settings: "RunSet
     from agent.journal.journal import Journal
     from agent.journal.rows import State
 
+    gc.freeze()  # what is imported stays for as long as we do
+    gc.set_threshold(GC_THRESHOLD)
     stop = _Stop()
     settings = replace(settings, fetch=replace(settings.fetch, stop=stop.event))
     with (
