@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class DiagnosticsCode(IntEnum):
-    """`error_code` of a host command's diagnostics (docs/compatibility.md). 0 to 7 are the service's own contract."""
+    """`error_code` of a host command's diagnostics (docs/hooks.md). 0 to 7 are the service's own contract."""
 
     SUCCESS = 0
     SCRIPT_MISSING = 1
