@@ -60,8 +60,7 @@ def _warn(parsed: ParsedAppSpec, host: Host) -> None:
 
 
 def _record(deployment: Deployment, host: Host, fetched: FetchedBundle | None, unpacked: UnpackedBundle) -> None:
-    rows = ((file.path, file.size, file.ino, file.ctime_ns, file.sha256) for file in unpacked.files)
-    record_archive(host.journal, deployment.deployment_id, rows)
+    record_archive(host.journal, deployment.deployment_id, unpacked.files)
     facts: dict[str, object] = {"type": str(unpacked.bundle_type)}
     if fetched is not None:
         facts |= {

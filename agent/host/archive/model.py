@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.errors import BundleError
 
@@ -35,11 +36,10 @@ class UnpackOptions:
     appspec_filename: str = "appspec.yml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveFile:
+class ArchiveFile(NamedTuple):
     """A regular file as it was unpacked: its digest holds while size, inode and ctime are still these.
 
-    `path` is relative to the unpacked folder, without a leading `./`.
+    `path` is relative to the unpacked folder, without a leading `./`. A tuple, since there are as many as files.
     """
 
     path: bytes

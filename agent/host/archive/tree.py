@@ -7,8 +7,9 @@ only below folders made here, and nothing is ever created through a link or over
 import errno
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.errors import BundleError
 from agent.host.archive.digest import Digest, HashingThread
@@ -23,15 +24,18 @@ ROOT_MODE = 0o755
 that the archive does not list."""
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_NAME = (b"", b".", b"..")
 _IGNORED = frozenset((b".DS_Store", b"__MACOSX", b"pax_global_header"))
 
 Piece = bytes | memoryview | int
 """Content of a file in order; a number is a hole of so many bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What a member gets besides its content. Owners are None unless they are to be restored."""
+class Meta(NamedTuple):
+    """What a member gets besides its content. Owners are None unless they are to be restored.
+
+    A tuple, since there are as many as members.
+    """
 
     mode: int
     mtime_ns: int | None = None
@@ -64,6 +68,7 @@ class TreeWriter:
         self._files: dict[bytes, ArchiveFile] = {}
         self._links: dict[bytes, bytes] = {}
         self._hard_linked: set[bytes] = set()
+        self._plain_folders: dict[bytes, bytes] = {}
         self._hashing = HashingThread()
         os.mkdir(root, 0o700)
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -112,9 +117,7 @@ class TreeWriter:
             status = self._set_attributes(fd, meta)
         finally:
             os.close(fd)
-        self._files[path] = ArchiveFile(
-            path=path, size=size, ino=status.st_ino, ctime_ns=status.st_ctime_ns, sha256=digest.digest()
-        )
+        self._files[path] = ArchiveFile(path, size, status.st_ino, status.st_ctime_ns, digest.digest())
 
     def add_symlink(self, name: bytes, target: bytes, meta: Meta) -> None:
         """Make a symbolic link with exactly this target; `seal` refuses it if it leads out and may not."""
@@ -143,7 +146,7 @@ class TreeWriter:
         if old in self._links:
             self._links[path] = self._links[old]
         else:
-            self._files[path] = replace(self._files[old], path=path)
+            self._files[path] = self._files[old]._replace(path=path)
             self._hard_linked |= {old, path}
 
     def count_bytes(self, name: bytes, size: int) -> None:
@@ -195,11 +198,25 @@ class TreeWriter:
         """The file under its name below the root; another link to a file has changed its ctime."""
         if file.path in self._hard_linked:
             status = os.stat(file.path, dir_fd=self._fd, follow_symlinks=False)
-            return replace(file, path=file.path[start:], ctime_ns=status.st_ctime_ns)
-        return replace(file, path=file.path[start:]) if start else file
+            return file._replace(path=file.path[start:], ctime_ns=status.st_ctime_ns)
+        return file._replace(path=file.path[start:]) if start else file
 
     def _path(self, name: bytes) -> bytes:
-        """Return the member's name as a plain relative path; the folder itself is b""."""
+        """Return the member's name as a plain relative path; the folder itself is b"".
+
+        Members of one folder mostly follow each other: the folder's part of the name is worked out once.
+        """
+        cut = name.rfind(b"/") + 1
+        base = name[cut:]
+        folder = self._plain_folders.get(name[:cut])
+        if folder is None or base in _NO_NAME or b"\0" in base or len(folder) + len(base) > self._path_max:
+            path = self._checked_path(name)
+            if base not in _NO_NAME:
+                self._plain_folders[name[:cut]] = path[: len(path) - len(base)]
+            return path
+        return folder + base
+
+    def _checked_path(self, name: bytes) -> bytes:
         parts = [part for part in name.split(b"/") if part not in (b"", b".")]
         if name.startswith(b"/") or b".." in parts:
             raise self._error(
