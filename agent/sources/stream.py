@@ -32,7 +32,7 @@ class Span:
 
 
 @dataclass(slots=True)
-class Job:
+class Download:
     """One transfer. Its spans are moved by one thread each; what they share is guarded by `_lock`.
 
     `halt` ends it early. `identity` is what the first answer said the content is, None before it.

@@ -15,7 +15,7 @@ from agent.errors import BundleError
 from agent.host.durable import fsync_dir
 from agent.sources.options import FetchedBundle, FetchOptions, Watcher
 from agent.sources.remote import Identity, Opened, Remote
-from agent.sources.stream import Job, Span
+from agent.sources.stream import Download, Span
 from agent.sources.verify import Digests, promises
 
 _LOOK_S = 0.05
@@ -64,17 +64,19 @@ class _Transfer:
     progress: Watcher
 
     def run(self, sha256: str | None) -> FetchedBundle:
-        job = self._job(self.options.stop)
-        opened, identity = job.open_first()
+        download = self._download(self.options.stop)
+        opened, identity = download.open_first()
         with closing(opened.body):
-            size, identity, digests = self._bring(job, opened, identity, sha256)
+            size, identity, digests = self._bring(download, opened, identity, sha256)
         digests.follow(self.fd, size)
         digests.check(self.remote.what)
         return FetchedBundle(
             path=self.part, size_bytes=size, sha256=digests.sha256, etag=identity.etag, version=identity.version
         )
 
-    def _bring(self, job: Job, opened: Opened, identity: Identity, sha256: str | None) -> tuple[int, Identity, Digests]:
+    def _bring(
+        self, download: Download, opened: Opened, identity: Identity, sha256: str | None
+    ) -> tuple[int, Identity, Digests]:
         """Bring all bytes into the file; large ones are digested on the way."""
         size = identity.size_bytes
         if size is not None:
@@ -83,19 +85,21 @@ class _Transfer:
             digests = Digests(promises(sha256, identity))
             _Parts(self, identity, size, digests).run(opened)
             return size, identity, digests
-        size, identity = self._pull_whole(job, opened, identity)
+        size, identity = self._pull_whole(download, opened, identity)
         return size, identity, Digests(promises(sha256, identity))
 
-    def _pull_whole(self, job: Job, opened: Opened, identity: Identity) -> tuple[int, Identity]:
+    def _pull_whole(self, download: Download, opened: Opened, identity: Identity) -> tuple[int, Identity]:
         span = Span(at=0, end=identity.size_bytes)
-        job.pull(span, opened, self.fd, lambda: self.progress(job.done, span.end))
+        download.pull(span, opened, self.fd, lambda: self.progress(download.done, span.end))
         os.ftruncate(self.fd, span.at)  # a restart may have found shorter content
         self.progress(span.at, span.at)
-        return span.at, job.identity or identity
+        return span.at, download.identity or identity
 
-    def _job(self, halt: threading.Event) -> Job:
+    def _download(self, halt: threading.Event) -> Download:
         limits = self.options.limits
-        return Job(remote=self.remote, limits=limits, halt=halt, deadline=time.monotonic() + limits.total_timeout_s)
+        return Download(
+            remote=self.remote, limits=limits, halt=halt, deadline=time.monotonic() + limits.total_timeout_s
+        )
 
 
 @dataclass(slots=True)
@@ -106,7 +110,7 @@ class _Parts:
     identity: Identity
     size: int
     digests: Digests
-    job: Job = field(init=False)
+    download: Download = field(init=False)
     spans: list[Span] = field(init=False)
     _waiting: deque[Span] = field(init=False)
     _error: BaseException | None = None
@@ -115,8 +119,8 @@ class _Parts:
         step = self.whole.options.limits.part_bytes
         self.spans = [Span(at=at, end=min(at + step, self.size)) for at in range(0, self.size, step)]
         self._waiting = deque(self.spans)
-        self.job = self.whole._job(threading.Event())  # noqa: SLF001 - two halves of one thing
-        self.job.identity = self.identity
+        self.download = self.whole._download(threading.Event())  # noqa: SLF001 - two halves of one thing
+        self.download.identity = self.identity
 
     def run(self, first: Opened) -> None:
         count = min(self.whole.options.limits.parallel, len(self.spans))
@@ -127,7 +131,7 @@ class _Parts:
         try:
             self._watch(threads)
         finally:
-            self.job.halt.set()
+            self.download.halt.set()
             for thread in threads:
                 thread.join(_LEAVE_S)
         if self._error is not None:
@@ -138,10 +142,10 @@ class _Parts:
         while self._error is None and any(thread.is_alive() for thread in threads):
             for thread in threads:
                 thread.join(_LOOK_S / len(threads))
-            self.whole.progress(self.job.done, self.size)
+            self.whole.progress(self.download.done, self.size)
             self.digests.follow(self.whole.fd, self._prefix())
             if self.whole.options.stop.is_set():
-                self.job.halt.set()
+                self.download.halt.set()
 
     def _prefix(self) -> int:
         """Return how many bytes from the start are there without a hole."""
@@ -152,14 +156,14 @@ class _Parts:
         try:
             fd = os.open(self.whole.part, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                self.job.pull(span, opened, fd, _watch_no_piece)
+                self.download.pull(span, opened, fd, _watch_no_piece)
                 while (following := self._take()) is not None:
-                    self.job.pull(following, None, fd, _watch_no_piece)
+                    self.download.pull(following, None, fd, _watch_no_piece)
             finally:
                 os.close(fd)
         except BaseException as exc:  # noqa: BLE001 - top of a thread: the calling thread raises it
             self._error = self._error or exc
-            self.job.halt.set()
+            self.download.halt.set()
 
     def _take(self) -> Span | None:
         try:
