@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from agent.errors import ToolError
 from agent.host.process import run_tool
@@ -16,11 +16,20 @@ def set_label_rules(rules: Iterable[tuple[bytes, str | None]]) -> tuple[str, ...
     May be repeated. Without rules a relabelling of the host would take the labels away again.
     """
     wanted = dict(rules)
-    added = [_rule(path, context) for path, context in sorted(wanted.items()) if context and b"\n" not in path]
-    removed = [f"fcontext -d '{_pattern(path)}'" for path, context in sorted(wanted.items()) if context is None]
-    _import(removed)  # a rule that is gone already is no reason to say anything
-    trouble = _import(added)
+    _import(removals(wanted))  # a rule that is gone already is no reason to say anything
+    trouble = _import(additions(wanted))
     return (f"SELinux labels are set, but not as persistent rules: {trouble}",) if trouble else ()
+
+
+def additions(wanted: Mapping[bytes, str | None]) -> list[str]:
+    """Return the lines for `semanage import` that add rules; a line cannot say a path that holds a line break."""
+    return [_rule(path, context) for path, context in sorted(wanted.items()) if context and b"\n" not in path]
+
+
+def removals(wanted: Mapping[bytes, str | None]) -> list[str]:
+    """Return the lines that take rules away, of such paths as `additions` speaks of."""
+    gone = (path for path, context in sorted(wanted.items()) if context is None and b"\n" not in path)
+    return [f"fcontext -d '{_pattern(path)}'" for path in gone]
 
 
 def _import(lines: list[str]) -> str:
