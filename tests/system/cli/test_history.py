@@ -204,3 +204,20 @@ def test_a_reader_that_leaves_early_is_no_error_message(agentctl: Program, deplo
     command = " ".join(agentctl.argv("show", "last", "--files"))
     run = subprocess.run(["sh", "-c", f"{command} | :"], env=agentctl.environ, capture_output=True, check=True)
     assert run.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"), [("agentctl sh", "show"), ("agentctl show d-", "{id}"), ("agentctl verify def", "{group}")]
+)
+def test_a_shell_completes_commands_deployments_and_groups(
+    agentctl: Program, deployed: str, tmp_path: Path, words: str, offered: str
+) -> None:
+    config = tmp_path / "complete.yml"
+    config.write_text(f"root_dir: {agentctl.root}\n")
+    command, *rest = words.split()
+    line = words if len(rest) == 1 else f"{command} {rest[0]} -c {config} {rest[1]}"
+    asked = {"_AGENTCTL_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    run = subprocess.run(
+        agentctl.argv("list")[:1], env={**agentctl.environ, **asked}, capture_output=True, encoding="utf-8", check=False
+    )
+    assert f"plain,{offered.format(id=deployed, group=GROUP)}" in run.stdout.splitlines()

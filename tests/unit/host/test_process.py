@@ -163,10 +163,9 @@ def test_a_script_that_obeys_term_may_clean_up(end: End, start: Start, tmp_path:
 
 
 def test_a_tree_that_forks_all_the_time_is_ended(end: End, start: Start, tmp_path: Path) -> None:
-    script = "echo $$ >> pids; while :; do (trap '' TERM; setsid -f sleep 61.5); done"
+    script = "while :; do (trap '' TERM; setsid -f sleep 61.5); done"
     child = start("/bin/sh", "-c", script)
-    pids(tmp_path, 1)
-    time.sleep(0.1)
+    wait_for(lambda: sum("sleep 61.5" in describe(pid) for pid in read_table()) > 3)
     assert end(child, 0.05) == ()
     mine = [describe(pid) for pid in read_table()]
     assert not [name for name in mine if "sleep 61.5" in name]
@@ -191,15 +190,15 @@ def test_what_a_finished_child_left_behind_lives_on(start: Start, tmp_path: Path
     wait_for(lambda: not is_running(daemon))
 
 
-def test_the_caller_is_asked_to_pause_while_it_waits(start: Start) -> None:
+def test_the_caller_is_asked_to_pause_while_it_waits(start: Start, tmp_path: Path) -> None:
     pauses: list[float] = []
 
     def pause(limit_s: float) -> None:
         pauses.append(limit_s)
         time.sleep(limit_s)
 
-    child = start("/bin/sh", "-c", "trap '' TERM; while :; do sleep 60; done")
-    time.sleep(0.05)
+    child = start("/bin/sh", "-c", "trap '' TERM; echo $$ >> pids; while :; do sleep 60; done")
+    pids(tmp_path, 1)
     end_tree(child, 0.1, pause)
     assert pauses
     assert max(pauses) <= 0.1
