@@ -34,6 +34,8 @@ class DeploymentCreator(StrEnum):
 
 
 class DeploymentType(StrEnum):
+    """How the service replaces instances; it decides whose hook scripts a rollback runs."""
+
     IN_PLACE = "IN_PLACE"
     BLUE_GREEN = "BLUE_GREEN"
 
@@ -68,18 +70,9 @@ def parse_group_id(text: str) -> GroupId:
         raise SpecificationError(
             f"deployment group: {text!r} is taken by a folder of the deployment root", hint="choose another name"
         )
-    return GroupId(_path_component(text, "deployment group"))
-
-
-def parse_deployment_id(text: str) -> DeploymentId:
-    """Return `text` as a deployment id, which becomes a folder name. Raises: SpecificationError."""
-    return DeploymentId(_path_component(text, "deployment id"))
-
-
-def _path_component(text: str, what: str) -> str:
     if not _PATH_COMPONENT.fullmatch(text) or text in {".", ".."}:
         raise SpecificationError(
-            f"{what} {text!r} cannot be a folder name",
+            f"deployment group {text!r} cannot be a folder name",
             hint="use 1 to 200 letters, digits and . _ + = , @ -",
         )
-    return text
+    return GroupId(text)

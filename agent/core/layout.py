@@ -42,10 +42,12 @@ class DeploymentDir:
 
     @property
     def logs(self) -> Path:
+        """What belongs to this deployment's log."""
         return self.path / "logs"
 
     @property
     def script_log(self) -> Path:
+        """The newest part of the hook scripts' log."""
         return self.logs / "scripts.log"
 
 
@@ -61,13 +63,16 @@ class Layout:
     root: Path
 
     def group(self, group_id: GroupId) -> Path:
+        """The folder of a group's deployments."""
         return self.root / group_id
 
     def deployment(self, group_id: GroupId, deployment_id: DeploymentId) -> DeploymentDir:
+        """The folder of one deployment."""
         return DeploymentDir(self.group(group_id) / deployment_id)
 
     @property
     def instructions(self) -> Path:
+        """Pointer files and what Install did, for every group."""
         return self.root / "deployment-instructions"
 
     def install_instructions(self, group_id: GroupId) -> Path:
@@ -87,16 +92,20 @@ class Layout:
         return self.instructions / f"{group_id}_most_recent_install"
 
     def deployments_log(self, program_name: str) -> Path:
+        """The log of all deployments of this root."""
         return self.root / "deployment-logs" / f"{program_name}-deployments.log"
 
     @property
     def state(self) -> Path:
+        """What this agent alone keeps."""
         return self.root / STATE_DIR
 
     @property
     def journal(self) -> Path:
+        """The journal, one for the whole root."""
         return self.state / "journal.db"
 
     @property
     def locks(self) -> Path:
+        """One file for each running deployment."""
         return self.state / "locks"

@@ -85,6 +85,7 @@ class History:
         return _new_row(cursor)
 
     def end_event(self, seq: int, ending: Ending, *, at: float, duration_s: float) -> None:
+        """Record how a lifecycle event ended. `seq` is what `begin_event` returned."""
         with self._journal.transaction() as connection:
             connection.execute(
                 "UPDATE event SET state=?, code=?, message=?, hint=?, script=?, log_tail=?, ended_at=?, duration_s=?"
@@ -106,6 +107,7 @@ class History:
         return _new_row(cursor)
 
     def end_script(self, seq: int, *, exit_code: int | None, duration_s: float) -> None:
+        """Record how a hook script ended. `seq` is what `begin_script` returned; codes are those of ScriptRow."""
         with self._journal.transaction() as connection:
             connection.execute(
                 "UPDATE script SET exit_code = ?, duration_s = ? WHERE seq = ?", (exit_code, duration_s, seq)
@@ -134,6 +136,7 @@ class History:
             )
 
     def deployment(self, deployment_id: DeploymentId) -> DeploymentRow | None:
+        """Return one deployment, None when it is not known."""
         row = self._one(f"SELECT {_DEPLOYMENT} FROM deployment WHERE deployment_id = ?", deployment_id)
         return _deployment(row) if row else None
 
@@ -159,12 +162,14 @@ class History:
         return tuple(map(_deployment, rows))
 
     def events(self, deployment_id: DeploymentId) -> tuple[EventRow, ...]:
+        """Return a deployment's lifecycle events in the order they began."""
         rows = self._journal.connection.execute(
             f"SELECT {_EVENT} FROM event WHERE deployment_id = ? ORDER BY seq", (deployment_id,)
         )
         return tuple(map(_event, rows))
 
     def scripts(self, event_seq: int) -> tuple[ScriptRow, ...]:
+        """Return the hook scripts of one lifecycle event in the order they were started."""
         rows = self._journal.connection.execute(
             f"SELECT {_SCRIPT} FROM script WHERE event_seq = ? ORDER BY seq", (event_seq,)
         )
@@ -184,6 +189,7 @@ class History:
         )
 
     def group_state(self, group_id: GroupId) -> GroupState:
+        """Return what is remembered of a group; nothing of one that is not known."""
         row = self._one("SELECT last_good_deployment_id, taken_over_at FROM group_state WHERE group_id = ?", group_id)
         return _from_row(GroupState, row) if row else GroupState()
 

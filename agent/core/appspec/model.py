@@ -15,6 +15,8 @@ class Position:
 
 
 class Severity(StrEnum):
+    """Whether a problem keeps an AppSpec from being used."""
+
     ERROR = "error"
     WARNING = "warning"
 
@@ -40,6 +42,8 @@ class FileMapping:
 
 
 class ObjectType(StrEnum):
+    """What an entry of `permissions` means by `type`."""
+
     FILE = "file"
     DIRECTORY = "directory"
 
