@@ -170,20 +170,7 @@ def run_tool(
         ToolError: it is not there, cannot be started, or did not end in time (it is then ended with its session).
     """
     name = os.fsdecode(argv[0])
-    try:
-        popen = subprocess.Popen(
-            list(argv),
-            env=dict(env) if env is not None else {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except FileNotFoundError as exc:
-        raise ToolError(f"program {name!r} is not on this host", hint=f"install the package that holds {name}") from exc
-    except OSError as exc:
-        raise ToolError(f"program {name!r} cannot be started: {exc.strerror}") from exc
-    with popen:
+    with _start_tool(name, argv, env, has_input=input is not None) as popen:
         try:
             stdout, stderr = popen.communicate(input, timeout_s)
         except subprocess.TimeoutExpired as exc:
@@ -194,3 +181,22 @@ def run_tool(
                     os.killpg(popen.pid, signal.SIGKILL)
                 popen.wait()
     return ToolResult(exit_code=popen.returncode, stdout=stdout, stderr=stderr)
+
+
+def _start_tool(
+    name: str, argv: Sequence[str | bytes], env: Mapping[str, str] | None, *, has_input: bool
+) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            list(argv),
+            env=dict(env) if env is not None else {"PATH": TOOL_PATH, "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError as exc:
+        raise ToolError(f"program {name!r} is not on this host", hint=f"install the package that holds {name}") from exc
+    except OSError as exc:
+        hint = "see that this user may execute it, and that memory and process limits leave room"
+        raise ToolError(f"program {name!r} cannot be started: {exc.strerror}", hint=hint) from exc

@@ -155,7 +155,9 @@ def _cut_short(child: Child, pipes: OutputPipes, request: ScriptRequest, *, is_c
     left_over = f"; could not be ended: {_listed(survivors)}" if survivors else ""
     location = request.location
     if is_cancelled:
-        return HookCancelledError(f"{location}: stopped by the operator{left_over}", script=location)
+        return HookCancelledError(
+            f"{location}: stopped by the operator{left_over}", hint="run it again when ready", script=location
+        )
     return HookTimeoutError(
         f"{location}: timed out after {request.timeout_s:g} s{left_over}",
         hint="make it quicker, or raise its timeout in the AppSpec; what is to stay belongs to a service manager",

@@ -151,7 +151,9 @@ class Download:
 
     def _check(self) -> None:
         if self.halt.is_set():
-            raise CancelledDeploymentError(f"{self.remote.what}: the download was stopped")
+            raise CancelledDeploymentError(
+                f"{self.remote.what}: the download was stopped", hint="run it again when ready"
+            )
         if time.monotonic() > self.deadline:
             raise RemoteError(
                 f"{self.remote.what}: not complete after {self.limits.total_timeout_s:.0f} s",
