@@ -166,7 +166,7 @@ def _decide_kept(path: bytes, override: Override, steps: Steps, request: Install
         steps.changed.append(change)
     acl = recorded_acl(wanted.acl, wanted.default_acl)
     if (record.acl, record.context) != (acl, wanted.context):
-        steps.refreshed.append(dataclasses.replace(record, acl=acl, context=wanted.context))
+        steps.refreshed.append(record._replace(acl=acl, context=wanted.context))
 
 
 def _directory_change(wanted: Attributes, found: Found, record: Recorded, facts: HostFacts) -> SetAttributes | None:

@@ -5,6 +5,7 @@ have been resolved before the planner saw it.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agent.compat import StrEnum
 from agent.core.appspec.model import AclEntry
@@ -39,9 +40,11 @@ class Attributes:
     context: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteFile:
-    """Put the content of `source` (absolute path in the archive) at `path`. `sha256` is None until somebody read it."""
+class WriteFile(NamedTuple):
+    """Put the content of `source` (absolute path in the archive) at `path`. `sha256` is None until somebody read it.
+
+    A tuple, since there are as many as files.
+    """
 
     path: bytes
     source: bytes
@@ -110,12 +113,11 @@ class Conflict:
     owner: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What the journal says a group put at `path`. `sha256` is of a file's content or a link's target.
 
     `acl` is the text of both lists (`agent.core.acl.acl_text`) and `context` the label, each only when the AppSpec set
-    it.
+    it. A tuple, in the order of the journal's columns, since there are as many as files.
     """
 
     path: bytes

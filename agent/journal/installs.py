@@ -23,6 +23,8 @@ InstallSeq = NewType("InstallSeq", int)
 
 
 class InstallState(StrEnum):
+    """Where an install transaction stands; the module says what each state promises."""
+
     STAGING = "staging"
     COMMITTING = "committing"
     UNDOING = "undoing"
@@ -47,6 +49,7 @@ class InstallRow:
 
 _RECORDED = "path, group_id, deployment_id, kind, mode, uid, gid, size, mtime_ns, ino, ctime_ns, sha256, acl, context"
 _INSERT_RECORDED = f"INSERT OR REPLACE INTO installed ({_RECORDED}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_KINDS = {kind.value: kind for kind in Kind}  # found sooner than Kind(value) is
 _STEP = "kind, path, temp, staged, old_kind, old_ino, old_size, old_mtime_ns, attributes"
 
 
@@ -183,9 +186,7 @@ class Installs:
     def take_over(self, group_id: GroupId, records: Iterable[Recorded], *, at: float) -> None:
         """Record what another agent installed for this group, and that this has been looked at; rows of ours stay."""
         with self._journal.transaction() as connection:
-            connection.executemany(
-                _INSERT_RECORDED.replace("OR REPLACE", "OR IGNORE"), (_recorded_row(record) for record in records)
-            )
+            connection.executemany(_INSERT_RECORDED.replace("OR REPLACE", "OR IGNORE"), records)
             connection.execute(
                 "INSERT INTO group_state (group_id, taken_over_at) VALUES (?, ?)"
                 " ON CONFLICT (group_id) DO UPDATE SET taken_over_at = excluded.taken_over_at",
@@ -193,6 +194,7 @@ class Installs:
             )
 
     def is_taken_over(self, group_id: GroupId) -> bool:
+        """Say whether the official agent's files of a group were read already."""
         row = self._journal.connection.execute(
             "SELECT 1 FROM group_state WHERE group_id = ? AND taken_over_at IS NOT NULL", (group_id,)
         ).fetchone()
@@ -212,19 +214,9 @@ def _present_row(row: InstallRow, change: FileChange, status: os.stat_result) ->
     )  # fmt: skip
 
 
-def _recorded_row(record: Recorded) -> tuple[object, ...]:
-    return (
-        record.path, record.group_id, record.deployment_id, record.kind, record.mode, record.uid, record.gid,
-        record.size, record.mtime_ns, record.ino, record.ctime_ns, record.sha256, record.acl, record.context,
-    )  # fmt: skip
-
-
 def _recorded(row: tuple[Any, ...]) -> Recorded:
-    path, group_id, deployment_id, kind, mode, uid, gid, size, mtime_ns, ino, ctime_ns, sha256, acl, context = row
-    return Recorded(
-        path=path, group_id=group_id, deployment_id=deployment_id, kind=Kind(kind), mode=mode, uid=uid, gid=gid,
-        size=size, mtime_ns=mtime_ns, ino=ino, ctime_ns=ctime_ns, sha256=sha256, acl=acl, context=context,
-    )  # fmt: skip
+    path, group_id, deployment_id, kind, *rest = row
+    return Recorded(path, group_id, deployment_id, _KINDS[kind], *rest)
 
 
 def _step_row(step: Step) -> tuple[object, ...]:

@@ -122,7 +122,6 @@ MIGRATIONS: tuple[str, ...] = (
         acl TEXT,                            -- canonical text when the AppSpec set one
         context TEXT                         -- SELinux label when the AppSpec set one
     ) WITHOUT ROWID;
-    CREATE INDEX installed_by_group ON installed (group_id);
 
     CREATE TABLE file_change (               -- what an Install changes: the ownership table's next rows, then history
         deployment_id TEXT NOT NULL REFERENCES deployment (deployment_id) ON DELETE CASCADE,
