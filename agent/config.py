@@ -20,6 +20,7 @@ from agent.deploy.context import RunSettings
 from agent.deploy.hooks import HookSettings
 from agent.errors import ConfigError
 from agent.host.archive import UnpackOptions
+from agent.host.script_log import LogLimits
 from agent.sources.options import FetchLimits, FetchOptions
 
 USUAL_PLACES = (
@@ -125,14 +126,16 @@ def _run_settings(keys: "_Keys", layout: Layout, environ: Mapping[str, str]) -> 
             grace_s=keys.take("hook_grace_seconds", _seconds, defaults.grace_s),
             drain_s=keys.take("hook_drain_seconds", _seconds, defaults.drain_s),
             output_open_is_failure=keys.take("fail_on_open_output", _boolean, default=False),
-            log_max_bytes=keys.take("script_log_max_size", _size, defaults.log_max_bytes),
-            log_files=keys.take("script_log_files", _positive, defaults.log_files),
+            log=LogLimits(
+                max_bytes=keys.take("script_log_max_size", _size, defaults.log.max_bytes),
+                files=keys.take("script_log_files", _positive, defaults.log.files),
+            ),
             deployments_log=layout.deployments_log(program) if logs_all else None,
         ),
         fetch=_fetch_options(keys, environ),
         unpack=_unpack_options(keys),
         retention=RetentionLimits(
-            max_revisions=keys.take("max_revisions", _positive, 5),
+            max_revisions=keys.take("max_revisions", _positive, RetentionLimits().max_revisions),
             max_bytes=keys.take("max_revisions_size", _size, None),
             max_inodes=keys.take("max_revisions_inodes", _positive, None),
         ),

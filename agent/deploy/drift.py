@@ -11,12 +11,11 @@ from functools import lru_cache
 from agent.compat import StrEnum
 from agent.core.acl import access_acl, acl_text, decode_acl
 from agent.core.install_model import Kind, Recorded
+from agent.host.file_facts import digest_of, kind_of
 
-CHUNK_BYTES = 1 << 20
 _ACL_ACCESS, _ACL_DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 _LABEL = "security.selinux"
 _NO_ATTRIBUTE = (errno.ENODATA, errno.ENOTSUP)
-_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFDIR: Kind.DIRECTORY}
 
 
 class DriftKind(StrEnum):
@@ -72,7 +71,7 @@ def _compare(record: Recorded, *, checksum: bool) -> Iterator[Drift]:
 
 
 def _differences(record: Recorded, found: os.stat_result, *, checksum: bool) -> Iterator[Drift]:
-    kind = _KINDS.get(stat.S_IFMT(found.st_mode), Kind.OTHER)
+    kind = kind_of(found.st_mode)
     if kind is not record.kind:
         yield Drift(path=record.path, problem=DriftKind.REPLACED, detail=f"was a {record.kind}, is a {kind}")
         return
@@ -103,16 +102,7 @@ def _modified(record: Recorded, found: os.stat_result, *, checksum: bool) -> str
     identity = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
     if not checksum and identity == (record.ino, record.mtime_ns, record.ctime_ns):
         return ""
-    return "" if record.sha256 in (None, _digest(record.path)) else "other content of the same size"
-
-
-def _digest(path: bytes) -> bytes:
-    digest = hashlib.sha256()
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb", buffering=0) as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.digest()
+    return "" if record.sha256 in (None, digest_of(record.path)) else "other content of the same size"
 
 
 def _acl(record: Recorded, mode: int) -> str:

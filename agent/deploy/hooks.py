@@ -45,8 +45,7 @@ class HookSettings:
     grace_s: float = 5.0
     drain_s: float = 0.5
     output_open_is_failure: bool = False
-    log_max_bytes: int = 64 * 1024 * 1024
-    log_files: int = 8
+    log: LogLimits = field(default_factory=LogLimits)
     deployments_log: Path | None = None
 
 
@@ -138,6 +137,6 @@ def _make_recorder(request: HooksRequest, listener: Listener, tail: LogTail) -> 
         request.folder.script_log,
         request.deployment.deployment_id,
         deployments_log=settings.deployments_log,
-        limits=LogLimits(max_bytes=settings.log_max_bytes, files=settings.log_files),
+        limits=settings.log,
     )
     return HookRecorder(request.event, log, tail, listener)

@@ -5,7 +5,6 @@ what an earlier process left.
 """
 
 import os
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from agent.deploy.transaction import run_transaction
 from agent.errors import InstallError
 from agent.host.facts import gather_facts
 from agent.host.failures import install_error
+from agent.host.file_facts import look
 from agent.journal.archives import archive_digests
 from agent.journal.installs import Installs
 from agent.journal.journal import Journal
@@ -163,20 +163,15 @@ def _left_out(path: Path, names: tuple[bytes, ...]) -> tuple[str, ...]:
 def _found(paths: Iterable[bytes]) -> dict[bytes, Found]:
     found: dict[bytes, Found] = {}
     for path in paths:
-        try:
-            status = os.lstat(path)
-        except FileNotFoundError:
+        there = look(path)
+        if there is None:
             continue
-        if stat.S_ISDIR(status.st_mode):
+        if there.kind is Kind.DIRECTORY:
             raise InstallError(
                 f"{os.fsdecode(path)!r}: a folder stands where the deployment root keeps a file",
                 hint="move the folder away",
             )
-        found[path] = Found(
-            kind=Kind.FILE, mode=stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid,
-            size=status.st_size, mtime_ns=status.st_mtime_ns, ctime_ns=status.st_ctime_ns, ino=status.st_ino,
-            nlink=status.st_nlink,
-        )  # fmt: skip
+        found[path] = there
     return found
 
 

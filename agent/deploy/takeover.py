@@ -13,11 +13,11 @@ from agent.core.deployment import GroupId
 from agent.core.install_model import Kind, Recorded
 from agent.core.layout import Layout
 from agent.core.official_files import parse_cleanup
+from agent.host.file_facts import look
 from agent.journal.installs import Installs
 from agent.journal.journal import Journal
 
 CLEANUP_MAX_BYTES = 256 * 1024 * 1024
-_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFDIR: Kind.DIRECTORY}
 
 
 def take_over(layout: Layout, group_id: GroupId, journal: Journal) -> tuple[str, ...]:
@@ -75,16 +75,15 @@ def _last_deployment(pointer: Path) -> str:
 def _records(paths: Iterable[bytes], group_id: GroupId, deployment_id: str) -> Iterator[Recorded]:
     for path in dict.fromkeys(paths):
         try:
-            status = os.lstat(path)
+            found = look(path)
         except OSError:
             continue
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode))
-        if kind is not None and os.path.normpath(path) == path:
+        if found is not None and found.kind is not Kind.OTHER and os.path.normpath(path) == path:
             # A record names the real path: the planner never looks for one behind a symbolic link.
             real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
             yield Recorded(
-                path=real, group_id=group_id, deployment_id=deployment_id, kind=kind,
-                mode=stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid,
-                size=0 if kind is Kind.DIRECTORY else status.st_size, mtime_ns=status.st_mtime_ns, ino=status.st_ino,
-                ctime_ns=status.st_ctime_ns, sha256=None, acl=None, context=None,
+                path=real, group_id=group_id, deployment_id=deployment_id, kind=found.kind,
+                mode=found.mode, uid=found.uid, gid=found.gid,
+                size=0 if found.kind is Kind.DIRECTORY else found.size, mtime_ns=found.mtime_ns, ino=found.ino,
+                ctime_ns=found.ctime_ns, sha256=None, acl=None, context=None,
             )  # fmt: skip

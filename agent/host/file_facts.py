@@ -8,7 +8,7 @@ from agent.core.install_facts import Found
 from agent.core.install_model import Kind
 
 _KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
-_FORMAT_BITS, _MODE_BITS = 0o170000, 0o7777
+_MODE_BITS = 0o7777
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -24,7 +24,7 @@ def look(path: bytes) -> Found | None:
 def found_of(path: bytes, status: os.stat_result) -> Found:
     """An lstat result as a value; a symbolic link's target is read."""
     mode = status.st_mode
-    kind = _KINDS.get(mode & _FORMAT_BITS, Kind.OTHER)
+    kind = kind_of(mode)
     return Found(
         kind,
         mode & _MODE_BITS,
@@ -37,6 +37,11 @@ def found_of(path: bytes, status: os.stat_result) -> Found:
         status.st_nlink,
         os.readlink(path) if kind is Kind.SYMLINK else None,
     )
+
+
+def kind_of(mode: int) -> Kind:
+    """What a path is, by the mode that lstat gives."""
+    return _KINDS.get(stat.S_IFMT(mode), Kind.OTHER)
 
 
 def digest_of(path: bytes) -> bytes:

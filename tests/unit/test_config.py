@@ -52,8 +52,8 @@ def test_the_official_file_is_read_as_it_is(tmp_path: Path) -> None:
         ("hook_grace_seconds: 2.5", "run.hooks.grace_s", 2.5),
         ("hook_drain_seconds: 1", "run.hooks.drain_s", 1.0),
         ("fail_on_open_output: true", "run.hooks.output_open_is_failure", True),
-        ("script_log_max_size: 1MiB", "run.hooks.log_max_bytes", 1 << 20),
-        ("script_log_files: 3", "run.hooks.log_files", 3),
+        ("script_log_max_size: 1MiB", "run.hooks.log.max_bytes", 1 << 20),
+        ("script_log_files: 3", "run.hooks.log.files", 3),
         ("enable_deployments_log: false", "run.hooks.deployments_log", None),
         (
             "{root_dir: /r, program_name: p}",

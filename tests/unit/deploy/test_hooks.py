@@ -17,6 +17,7 @@ from agent.core.revision import LocalDirectoryRevision
 from agent.deploy.hook_recorder import SHOWN_PER_WINDOW, WINDOW_S, LineDisplay
 from agent.deploy.hooks import HookSettings, HooksRequest, HooksResult, prepare_script, run_hooks
 from agent.errors import DiagnosticsCode, HookFailedError, HookMissingError
+from agent.host.script_log import LogLimits
 
 AT = Position(line=1, column=1)
 
@@ -169,7 +170,7 @@ def test_held_output_is_reported(event: Event) -> None:
 
 
 def test_logs_stay_within_bounds(event: Event) -> None:
-    event.set(log_max_bytes=100_000, log_files=2, deployments_log=event.archive.parent / "all.log")
+    event.set(log=LogLimits(max_bytes=100_000, files=2), deployments_log=event.archive.parent / "all.log")
     event.add("a.sh", "seq 50000")
     event.run()
     logs = event.request.folder.logs
