@@ -252,3 +252,12 @@ def test_a_root_beside_a_working_folder_that_is_gone_is_wrong_use(agentctl: Prog
     run = subprocess.run(argv, cwd=tmp_path / "gone", env=agentctl.environ, capture_output=True, check=False, text=True)
     assert run.returncode == 2
     assert "the current directory cannot be used" in run.stderr
+
+
+@pytest.mark.parametrize("flood", ["tr '\\0' x", "cat"], ids=["one line", "binary"])
+def test_a_flood_of_output_costs_no_memory(agentctl: Program, site: Site, flood: str) -> None:
+    peak = "grep VmHWM /proc/$PPID/status >&2"
+    site.script("AfterInstall", f"{peak}; head -c 150000000 /dev/zero | {flood}; {peak}")
+    lines = [one["line"] for one in agentctl.objects("run-local", "-l", site.folder) if one.get("stream") == "stderr"]
+    before, after = (int(str(line).split()[1]) for line in lines)
+    assert after - before < 16 * 1024

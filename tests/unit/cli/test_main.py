@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from agent.cli.main import COMMANDS, OFFICIAL_NAME
+from agent.cli.main import COMMANDS
 from agent.cli.run_local import command as run_local
 from agent.cli.run_local import expand_option
 
@@ -96,10 +96,6 @@ def test_an_unknown_command_names_the_nearest() -> None:
     run = python("import sys; from agent.cli.main import main; sys.exit(main())", "shwo")
     assert run.returncode == 2
     assert "no command 'shwo' (did you mean 'show'?)" in run.stderr
-
-
-def test_the_official_name_is_the_one_scripts_use() -> None:
-    assert OFFICIAL_NAME == "codedeploy-local"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
