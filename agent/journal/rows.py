@@ -19,7 +19,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """A process that does some of the work; `started`, the kernel's start time, tells a reused pid apart."""
+    """A process that does some of the work; `started`, the kernel's start time, tells a reused pid apart.
+
+    It counts from boot, so this holds within one boot. Whether a deployment is abandoned is told by its lock alone.
+    """
 
     pid: int
     started: float
